@@ -1,0 +1,237 @@
+//! A termination as others read it: the JSON of the API, of `watch` and of `report`.
+//!
+//! Fields may be added; those that are here stay. Times are seconds since the Unix epoch.
+
+use crate::cause::Cause;
+use crate::signal::Disposition;
+use crate::trigger::Trigger;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How many severed connections a report lists. Totals are never capped.
+pub const LISTED_CONNECTIONS: usize = 1_000;
+
+/// The end of one container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Termination {
+    /// Unique on the node.
+    pub id: String,
+    /// Whether more may come.
+    pub state: State,
+    /// Whose end.
+    pub container: Container,
+    /// When it began.
+    pub began_at: f64,
+    /// What set it off.
+    pub trigger: Trigger,
+    /// Why it severed connections, or would have.
+    pub cause: Cause,
+    /// Other causes that hold.
+    pub other_causes: Vec<Cause>,
+    /// One plain sentence.
+    pub summary: String,
+    /// What to change, most important first.
+    pub advice: Vec<String>,
+    /// The first stop signal, if there was one.
+    pub stop_signal: Option<StopSignal>,
+    /// The SIGKILL from outside, if there was one.
+    pub kill_signal: Option<KillSignal>,
+    /// How the main process ended.
+    pub exit: Option<Exit>,
+    /// How the grace period was used.
+    pub grace: Grace,
+    /// Connections on which the shutdown cost the client something.
+    pub severed_total: u64,
+    /// The same, by fate.
+    pub severed_by_evidence: BTreeMap<String, u64>,
+    /// Those where a retry may execute the request twice.
+    pub retry_unsafe_total: u64,
+    /// At most [`LISTED_CONNECTIONS`] of them.
+    pub severed: Vec<Severed>,
+    /// Connections that ended after a response which was completed in the termination.
+    pub drained_total: u64,
+    /// Every connection that ended in the termination, by fate.
+    pub connections_by_fate: BTreeMap<String, u64>,
+    /// Requests of the container's own that were cut: not severed clients, reported apart.
+    pub outbound_unanswered_total: u64,
+    /// Connections that came after the stop signal, accepted or refused.
+    pub late_connections_total: u64,
+    /// How long after the stop signal the last of them came.
+    pub last_late_connection_after_seconds: Option<f64>,
+    /// What happened, in order.
+    pub timeline: Vec<TimelineEntry>,
+    /// The preStop sleep that recent terminations of the same name ask for.
+    pub recommendation: Option<Recommendation>,
+    /// What the probe can vouch for.
+    pub measured: Measured,
+}
+
+/// Whether more may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The container still runs, or its linger is not over.
+    InProgress,
+    /// Nothing more will be added.
+    Complete,
+}
+
+/// Whose end it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Container {
+    /// Path below the v2 root.
+    pub cgroup: String,
+    /// The runtime's id of it; empty if it has none.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its image; empty if unknown.
+    pub image: String,
+    /// Its pod, in Kubernetes.
+    pub pod: Option<Pod>,
+    /// Its workload, in Kubernetes.
+    pub workload: Option<Workload>,
+}
+
+/// A pod.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Pod {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+}
+
+/// A workload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Workload {
+    pub kind: String,
+    pub name: String,
+}
+
+/// The first stop signal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StopSignal {
+    /// Its name.
+    pub signal: String,
+    /// When it was sent.
+    pub at: f64,
+    /// What it met.
+    pub disposition: Disposition,
+    /// The process id it was sent to.
+    pub target: u32,
+    /// The target's name.
+    pub comm: String,
+}
+
+/// The SIGKILL from outside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KillSignal {
+    /// Always SIGKILL.
+    pub signal: String,
+    /// When it was sent.
+    pub at: f64,
+    /// The process id it was sent to.
+    pub target: u32,
+    /// The OOM killer sent it.
+    pub oom: bool,
+}
+
+/// How the main process ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exit {
+    /// When.
+    pub at: f64,
+    /// Exit status.
+    pub code: Option<u8>,
+    /// The signal that ended it.
+    pub signal: Option<String>,
+}
+
+/// How the grace period was used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Grace {
+    /// How long it was; unknown without Kubernetes unless configured.
+    pub allowed_seconds: Option<f64>,
+    /// From the stop signal to the exit of the last process.
+    pub used_seconds: Option<f64>,
+    /// SIGKILL ended it.
+    pub exceeded: bool,
+}
+
+/// One connection on which the shutdown cost the client something.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Severed {
+    /// The client.
+    pub peer: String,
+    /// The server.
+    pub local: String,
+    /// Its fate.
+    pub evidence: String,
+    /// Why.
+    pub cause: Cause,
+    /// When.
+    pub at: f64,
+    /// In which phase.
+    pub phase: Phase,
+    /// What it spoke, if known.
+    pub protocol: String,
+    /// Whether sending the request again cannot execute it twice.
+    pub retry_safe: bool,
+    /// Received and never read, in bytes.
+    pub unread_bytes: u32,
+    /// Written since the last read, in bytes.
+    pub response_bytes: u32,
+    /// Written and never acknowledged, in bytes.
+    pub undelivered_bytes: u32,
+}
+
+/// The phases of a termination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The pod has a deletionTimestamp, no stop signal yet.
+    Announced,
+    /// From the stop signal to the exit of the last process.
+    Draining,
+    /// From there to the end of the linger.
+    Gone,
+}
+
+/// One line of the timeline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimelineEntry {
+    /// When.
+    pub at: f64,
+    /// How long after the beginning.
+    pub after_seconds: f64,
+    /// A word for machines.
+    pub event: String,
+    /// A sentence for people.
+    pub text: String,
+}
+
+/// A recommended preStop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recommendation {
+    /// How long to sleep.
+    pub pre_stop_seconds: u64,
+    /// How many terminations it rests on.
+    pub terminations: usize,
+    /// Why this number.
+    pub reason: String,
+}
+
+/// What the probe can vouch for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Nothing was lost and every connection's fate is known.
+    pub complete: bool,
+    /// Records lost.
+    pub lost_records: u64,
+    /// Connections whose fate cannot be known.
+    pub not_measured_connections: u64,
+    /// Why it is not complete.
+    pub reasons: Vec<String>,
+}
