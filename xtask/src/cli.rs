@@ -1,0 +1,105 @@
+//! What can be typed after `cargo xtask`.
+
+use crate::test::Step;
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask setup                 install what building and testing need
+  cargo xtask build                 the daemon, at target/release/shutdown-probe
+  cargo xtask demo                  see what a careless shutdown loses
+  cargo xtask test                  everything a change has to pass
+  cargo xtask test --only clippy    repeat one step of it
+
+Environment:
+  SHUTDOWN_PROBE_BPF_TOOLCHAIN      'nightly' or 'debian': the eBPF compiler to use
+  NO_COLOR                          no colours
+
+Exit status: 0 done, 1 a step failed, 2 wrong usage, 3 a tool is missing.";
+
+/// Sets up, builds, tests and demonstrates shutdown-probe.
+#[derive(Debug, Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Find or install what building and testing need, one line per thing
+    ///
+    /// On Debian and its descendants what is missing is installed with apt (through sudo unless you are root);
+    /// elsewhere the commands to type are printed. What is there already is left alone.
+    #[command(after_help = "Examples:\n  cargo xtask setup\n  cargo xtask setup --build-only")]
+    Setup {
+        /// Only what `cargo xtask build` needs
+        #[arg(long)]
+        build_only: bool,
+    },
+    /// Build the eBPF side, then the daemon that contains it
+    ///
+    /// Needs no root. The results are target/bpf/shutdown-probe-ebpf and target/release/shutdown-probe.
+    #[command(after_help = "Examples:\n  cargo xtask build\n  cargo xtask build --debug")]
+    Build {
+        /// Build the daemon with the dev profile, at target/debug/shutdown-probe
+        #[arg(long)]
+        debug: bool,
+    },
+    /// Run everything a change has to pass, and stop at the first failure
+    ///
+    /// The kernel tests and the zoo load eBPF programs and run as root, through sudo unless you are root.
+    #[command(
+        after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --quick\n  cargo xtask test --only kernel"
+    )]
+    Test {
+        /// Leave out the zoo, the longest step
+        #[arg(long)]
+        quick: bool,
+        /// Run this step alone
+        #[arg(long, value_name = "STEP", conflicts_with = "quick")]
+        only: Option<Step>,
+    },
+    /// Run real services, stop them as Kubernetes would, and compare the verdicts with what their clients saw
+    #[command(after_help = "Examples:\n  cargo xtask zoo\n  cargo xtask zoo -- --help")]
+    Zoo {
+        /// Arguments of the zoo itself
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Set up, build, and show the probe at work on one careless shutdown
+    #[command(after_help = "Example:\n  cargo xtask demo")]
+    Demo,
+    /// Write docs/metrics.md from the daemon's own table
+    #[command(after_help = "Examples:\n  cargo xtask docs\n  cargo xtask docs --check")]
+    Docs {
+        /// Write nothing; fail if it differs
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn zoo_passes_everything_on() {
+        let cli = Cli::try_parse_from(["xtask", "zoo", "run", "--seed", "7"]).unwrap();
+        let Command::Zoo { args } = cli.command else { panic!("not zoo: {:?}", cli.command) };
+        assert_eq!(args, ["run", "--seed", "7"]);
+    }
+
+    #[test]
+    fn wrong_usage_is_exit_code_2() {
+        let error = Cli::try_parse_from(["xtask", "test", "--only", "nothing"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+    }
+}

@@ -1,0 +1,49 @@
+//! `cargo xtask`: everything one does to the project that is more than one cargo command.
+//!
+//! Invariant: what a command produces lies at a fixed place below `target/`, whoever ran it.
+
+mod build;
+mod cargo;
+mod cli;
+mod command;
+mod context;
+mod docs;
+mod elevation;
+mod failure;
+mod search_path;
+mod setup;
+mod terminal;
+mod test;
+mod toolchain;
+mod workspace;
+mod zoo;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+use context::Context;
+use setup::Scope;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Wrong usage ends in here, with exit code 2.
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{} {error:#}", terminal::stderr().red("error:"));
+            failure::exit_code(&error)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    let context = Context::new()?;
+    match command {
+        Command::Setup { build_only } => setup::run(&context, Scope::from_build_only(build_only)),
+        Command::Build { debug } => build::run(&context, build::Profile::from_debug(debug)),
+        Command::Test { quick, only } => test::run(&context, quick, only),
+        Command::Zoo { args } => zoo::run(&context, &args),
+        Command::Demo => zoo::demo(&context),
+        Command::Docs { check } => docs::run(&context, check),
+    }
+}

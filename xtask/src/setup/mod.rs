@@ -1,0 +1,125 @@
+//! `setup`: finds what building and testing need, installs what is missing, and says so line by line.
+//!
+//! Invariant: what is there already, from wherever it came, is not installed again.
+
+mod apt;
+mod deny;
+mod os_release;
+mod services;
+mod tool;
+mod venv;
+
+use crate::context::Context;
+use crate::failure::MissingTool;
+use crate::terminal::{Status, line};
+use crate::toolchain::{self, Kind, Survey, debian, linker};
+use anyhow::Result;
+use os_release::OsRelease;
+use tool::Tool;
+
+/// What the machine is to be made ready for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Build,
+    BuildAndTest,
+}
+
+impl Scope {
+    pub fn from_build_only(build_only: bool) -> Self {
+        if build_only { Self::Build } else { Self::BuildAndTest }
+    }
+}
+
+/// Leaves the machine ready, or says what is left to do.
+///
+/// # Errors
+/// [`MissingTool`] with the commands to type where this cannot install; otherwise when an installation fails.
+pub fn run(context: &Context, scope: Scope) -> Result<()> {
+    let os = OsRelease::of_this_machine();
+    let survey = toolchain::survey(context)?;
+    report_toolchains(&survey);
+    let tools = match scope {
+        Scope::Build => Vec::new(),
+        Scope::BuildAndTest => tool::missing(context),
+    };
+    let toolchain_missing = survey.findings().iter().all(|finding| finding.toolchain.is_err());
+    let from_debian = toolchain_missing && survey.allows(Kind::Debian) && os.is_debian();
+    install_packages(context, &os, from_debian, &tools)?;
+    if toolchain_missing {
+        complete_toolchain(context, from_debian)?;
+    }
+    if scope == Scope::BuildAndTest {
+        deny::ensure(context)?;
+        venv::ensure(context)?;
+    }
+    Ok(())
+}
+
+fn report_toolchains(survey: &Survey) {
+    for finding in survey.findings() {
+        match &finding.toolchain {
+            Ok(toolchain) => line(Status::Found, "eBPF toolchain", toolchain),
+            Err(lacks) => {
+                line(
+                    Status::Note,
+                    "eBPF toolchain",
+                    format!("{} lacks {}", finding.kind.name(), lacks.join(", ")),
+                );
+            }
+        }
+    }
+}
+
+/// One transaction for all that apt can give.
+fn install_packages(context: &Context, os: &OsRelease, toolchain: bool, tools: &[&Tool]) -> Result<()> {
+    if !toolchain && tools.is_empty() {
+        return Ok(());
+    }
+    if !os.is_debian() {
+        return Err(tools_to_install_by_hand(os, tools).into());
+    }
+    apt::update(context)?;
+    let offered = apt::offered(tools.iter().flat_map(|tool| tool.packages).chain(&debian::PACKAGES))?;
+    if toolchain && !debian::PACKAGES.iter().all(|package| offered.contains(*package)) {
+        return Err(no_toolchain("this release does not have the packages of Debian's rustc-web").into());
+    }
+    let selection = tool::select(tools, &offered);
+    if !selection.unavailable.is_empty() {
+        return Err(tools_to_install_by_hand(os, &selection.unavailable).into());
+    }
+    let mut packages = selection.packages;
+    if toolchain {
+        line(Status::Installing, Kind::Debian.name(), debian::PACKAGES.join(" "));
+        packages.extend(debian::PACKAGES);
+    }
+    services::kept_off(context, &selection.services, || apt::install(context, &packages))
+}
+
+/// Adds the linker, which no package has, and looks again.
+fn complete_toolchain(context: &Context, from_debian: bool) -> Result<()> {
+    if !from_debian {
+        return Err(no_toolchain("no complete toolchain for eBPF").into());
+    }
+    if linker::lack(context).is_some() {
+        line(Status::Installing, "bpf-linker", linker::install_command());
+        linker::install(context)?;
+    }
+    let survey = toolchain::survey(context)?;
+    report_toolchains(&survey);
+    match survey.into_complete() {
+        Some(_) => Ok(()),
+        None => Err(no_toolchain("the packages did not make a complete toolchain for eBPF").into()),
+    }
+}
+
+fn no_toolchain(what: &str) -> MissingTool {
+    MissingTool::new(what, toolchain::NIGHTLY_COMMANDS)
+}
+
+fn tools_to_install_by_hand(os: &OsRelease, tools: &[&Tool]) -> MissingTool {
+    let names: Vec<String> = tools.iter().map(|tool| format!("{} ({})", tool.name, tool.purpose)).collect();
+    let what = format!("setup cannot install these on {}: {}", os.name(), names.join(", "));
+    let packages: Vec<&str> = tools.iter().filter_map(|tool| tool.packages.first().copied()).collect();
+    let command = format!("<your package manager> install {}    # Debian's names", packages.join(" "));
+    MissingTool::new(what, [command])
+}

@@ -1,0 +1,66 @@
+//! Where things lie in the checkout.
+
+use crate::build::Profile;
+use anyhow::{Context as _, Result};
+use std::path::{Path, PathBuf};
+
+/// The checkout this program was built from.
+#[derive(Debug)]
+pub struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    pub fn locate() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent directory")?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn target(&self) -> PathBuf {
+        self.root.join("target")
+    }
+
+    /// The eBPF crate: no member of the workspace, for it has another target and another compiler.
+    pub fn ebpf_crate(&self) -> PathBuf {
+        self.root.join("shutdown-probe-ebpf")
+    }
+
+    /// Where cargo builds the eBPF crate.
+    pub fn ebpf_target(&self) -> PathBuf {
+        self.target().join("bpf")
+    }
+
+    /// The linked eBPF object, where `shutdown-probe/build.rs` expects it.
+    pub fn ebpf_object(&self) -> PathBuf {
+        self.ebpf_target().join("shutdown-probe-ebpf")
+    }
+
+    pub fn daemon_crate(&self) -> PathBuf {
+        self.root.join("shutdown-probe")
+    }
+
+    pub fn daemon(&self, profile: Profile) -> PathBuf {
+        self.target().join(profile.directory()).join("shutdown-probe")
+    }
+
+    pub fn zoo(&self) -> PathBuf {
+        self.target().join(Profile::Release.directory()).join("zoo")
+    }
+
+    /// The Python environment the zoo's services run in.
+    pub fn zoo_venv(&self) -> PathBuf {
+        self.target().join("zoo/venv")
+    }
+
+    pub fn python_requirements(&self) -> PathBuf {
+        self.root.join("zoo/requirements.txt")
+    }
+
+    pub fn metrics_doc(&self) -> PathBuf {
+        self.root.join("docs/metrics.md")
+    }
+}
