@@ -76,6 +76,8 @@ pub mod flag {
     pub const OPENED_IN_WINDOW: u32 = 1 << 8;
     /// The bytes do not say what was read (MPTCP): only what the flags say is known.
     pub const OPAQUE: u32 = 1 << 9;
+    /// The kernel gave it up: a timeout, or an administrator's abort. No process closed it.
+    pub const KERNEL_ABORT: u32 = 1 << 10;
 }
 
 /// Everything known of a connection at the moment it leaves ESTABLISHED or CLOSE_WAIT by our doing,
@@ -105,6 +107,9 @@ impl Evidence {
 
     /// The fate of a connection of this [`role`].
     pub const fn judge(&self, role: u8) -> Fate {
+        if self.has(flag::KERNEL_ABORT) {
+            return Fate::NotMeasured;
+        }
         if role == role::CLIENT { self.judge_client() } else { self.judge_server() }
     }
 

@@ -1,1 +1,65 @@
-//! (Being written.)
+//! What to change, in plain words, most important first.
+
+use crate::cause::Cause;
+use crate::report::Termination;
+use crate::trigger::Trigger;
+
+/// The advice for this report: for its primary cause, then for the others that hold.
+pub(crate) fn of(report: &Termination) -> Vec<String> {
+    let causes = std::iter::once(report.cause).chain(report.other_causes.iter().copied());
+    causes.flat_map(|cause| for_cause(cause, report)).collect()
+}
+
+fn for_cause(cause: Cause, report: &Termination) -> Vec<String> {
+    let advice = match cause {
+        Cause::StopSignalKilledProcess => {
+            "Handle the stop signal: stop accepting, finish the requests in flight, then exit."
+        }
+        Cause::ExitedWithoutDrain => {
+            "Wait for the requests in flight before exiting. For nginx and its like, make the graceful stop \
+             signal (SIGQUIT) the container's stop signal."
+        }
+        Cause::IgnoredStopSignal => {
+            "Install a handler for the stop signal, or run an init as PID 1 (tini, docker run --init, \
+             shareProcessNamespace): PID 1 without a handler ignores it."
+        }
+        Cause::StopSignalNotForwarded => {
+            "Start the server with exec, so that the shell does not stand in front of it, or use an init that \
+             forwards signals (tini, dumb-init)."
+        }
+        Cause::SignalBeforeReady => "Install the signal handler first, before the slow part of starting up.",
+        Cause::GraceExceeded => "Shorten the drain, or raise terminationGracePeriodSeconds above it.",
+        Cause::WaitedOnIdleConnections => {
+            "Close idle keep-alive connections when shutting down, and send Connection: close on the last responses."
+        }
+        Cause::GraceCutShort => {
+            "Something killed it before its grace period was over: look at node shutdown settings, the autoscaler \
+             and PodDisruptionBudgets."
+        }
+        Cause::KilledWithoutStopSignal if report.trigger == Trigger::OomKilled => {
+            "Raise the memory limit or use less: the OOM killer gives no notice."
+        }
+        Cause::KilledWithoutStopSignal => {
+            "Stop it with a stop signal and a grace period, not with SIGKILL (docker kill, --force, --grace-period=0)."
+        }
+        Cause::Crashed => "Fix the crash: its own end, not a stop from outside, cost these requests.",
+        Cause::ListenerClosedWhileRouted => {
+            "Keep listening until nobody is sent here any more: add a preStop sleep as long as the last late \
+             connection took, plus a margin."
+        }
+        Cause::AcceptQueueDropped => {
+            "Accept what is queued before closing the listener, and raise accept capacity."
+        }
+        Cause::KeepaliveRace => {
+            "Add a preStop sleep, send Connection: close on the last responses, and keep the server's keep-alive \
+             timeout above the proxy's."
+        }
+        Cause::StreamWithoutGoaway => {
+            "Use the server's graceful stop (GOAWAY), and limit the age of connections."
+        }
+        Cause::SidecarGoneFirst => "Make the proxy a native sidecar, so that it ends after the application.",
+        Cause::NetworkWithdrawn => "Look at the CNI plugin: it removed the network of a pod that still ran.",
+        Cause::Clean => return Vec::new(),
+    };
+    vec![advice.to_owned()]
+}

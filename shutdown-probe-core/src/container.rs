@@ -1,1 +1,292 @@
-//! (Being written.)
+//! One container: who its main process is, where it listens, and its termination if it is in one.
+//!
+//! The first process that enters a container is its main process. One that enters while the main process
+//! lives is an exec'd helper (a probe, `docker exec`): what befalls it or its children is no termination.
+
+use crate::command::Labels;
+use crate::identity::{ContainerId, KernelInstant, ProcessId};
+use crate::input::{Connection, ProcessExited, Sender, Signal};
+use crate::report;
+use crate::signal::SIGKILL;
+use crate::termination::Termination;
+use shutdown_probe_common::fate::Fate;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How long the losses of a dying process wait for the container's end to explain them.
+const EARLY: Duration = Duration::from_secs(2);
+/// Bounds on what is remembered of one container.
+const HELPERS: usize = 256;
+const LISTENERS: usize = 1_024;
+const EARLY_LOSSES: usize = 4_096;
+/// The length of a runtime's container id, in hex digits.
+const RUNTIME_ID: usize = 64;
+
+/// One container.
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub id: ContainerId,
+    pub path: String,
+    pub removed: bool,
+    pub serving: bool,
+    pub termination: Option<Termination>,
+    /// Something of it was counted, so that its series are to expire with it.
+    pub counted: bool,
+    born_at: Option<KernelInstant>,
+    main: Option<ProcessId>,
+    helpers: BTreeSet<ProcessId>,
+    listeners: BTreeMap<SocketAddr, ProcessId>,
+    early: VecDeque<Connection>,
+}
+
+impl Container {
+    pub fn new(id: ContainerId) -> Self {
+        Self {
+            id,
+            path: format!("/unknown-{}", id.0),
+            removed: false,
+            serving: false,
+            termination: None,
+            counted: false,
+            born_at: None,
+            main: None,
+            helpers: BTreeSet::new(),
+            listeners: BTreeMap::new(),
+            early: VecDeque::new(),
+        }
+    }
+
+    pub fn named(&mut self, path: String, born_at: Option<KernelInstant>) {
+        self.path = path;
+        self.born_at = born_at.or(self.born_at);
+    }
+
+    fn name(&self) -> &str {
+        self.path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("/")
+    }
+
+    pub fn labels(&self) -> Labels {
+        Labels { container: self.name().to_owned(), ..Labels::default() }
+    }
+
+    pub fn described(&self) -> report::Container {
+        report::Container {
+            cgroup: self.path.clone(),
+            id: runtime_id(self.name()).unwrap_or_default().to_owned(),
+            name: self.name().to_owned(),
+            ..report::Container::default()
+        }
+    }
+
+    /// A process came in from outside.
+    pub fn entered(&mut self, process: ProcessId) {
+        match self.main {
+            None => self.main = Some(process),
+            Some(main) if main == process => {}
+            Some(_) => {
+                if self.helpers.len() == HELPERS {
+                    self.helpers.pop_first();
+                }
+                self.helpers.insert(process);
+            }
+        }
+    }
+
+    fn is_main(&self, process: ProcessId, told: bool) -> bool {
+        self.main.map_or(told, |main| main == process)
+    }
+
+    fn is_helper(&self, root: ProcessId) -> bool {
+        self.main.is_some() && self.helpers.contains(&root)
+    }
+
+    /// A stop signal or SIGKILL was sent to one of its processes.
+    pub fn signal(&mut self, mut signal: Signal) {
+        let from_outside = matches!(signal.sender, Sender::Outside | Sender::Kernel);
+        if self.is_helper(signal.root) && signal.target != self.main.unwrap_or(signal.target) {
+            return;
+        }
+        signal.to_main = self.is_main(signal.target, signal.to_main);
+        let meant = signal.to_main || signal.to_init || self.main.is_none();
+        if from_outside {
+            self.open_for_signal(&signal);
+        }
+        let listening = !self.listeners.is_empty();
+        let age = self.born_at.map(|born| signal.at.since(born));
+        if let Some(termination) = &mut self.termination {
+            termination.signal(signal, listening, age);
+            if from_outside && meant {
+                termination.confirm();
+            }
+        }
+    }
+
+    fn open_for_signal(&mut self, signal: &Signal) {
+        // A process that had forked away and exited well (a daemon's start) is not what a stop signal ends.
+        let superseded = self.termination.as_ref().is_some_and(|open| {
+            signal.signal != SIGKILL && !open.confirmed && !open.was_asked_for() && !open.has_losses()
+        });
+        if superseded {
+            self.termination = None;
+        }
+        self.open(signal.at);
+    }
+
+    /// The OOM killer chose one of its processes.
+    pub fn oom(&mut self, at: KernelInstant, process: ProcessId) {
+        if !self.helpers.iter().any(|helper| helper.tgid == process.tgid) {
+            let is_main = self.main.is_some_and(|main| main.tgid == process.tgid);
+            self.open(at);
+            self.in_termination(|termination| {
+                termination.oom(at, process);
+                if is_main {
+                    termination.confirm();
+                }
+            });
+        }
+    }
+
+    /// Does something with the termination it is in, if it is in one.
+    pub fn in_termination(&mut self, act: impl FnOnce(&mut Termination)) {
+        if let Some(termination) = &mut self.termination {
+            act(termination);
+        }
+    }
+
+    /// Whether a listener of it is known to be open.
+    pub fn is_listening(&self) -> bool {
+        !self.listeners.is_empty()
+    }
+
+    /// A process ended.
+    pub fn exited(&mut self, exit: ProcessExited) {
+        if self.helpers.remove(&exit.process) || self.is_helper(exit.root) {
+            return;
+        }
+        let is_main =
+            self.is_main(exit.process, exit.is_main) || self.main.is_none() && exit.process == exit.root;
+        if is_main || exit.is_init {
+            let at = self.early.iter().map(|loss| loss.at).min().unwrap_or(exit.at).min(exit.at);
+            let is_new = self.termination.is_none();
+            self.open(if exit.at.since(at) <= EARLY { at } else { exit.at });
+            if is_new {
+                self.adopt_early_losses();
+            }
+        }
+        if self.main == Some(exit.process) {
+            self.main = None;
+        }
+        if let Some(termination) = &mut self.termination {
+            if exit.is_init {
+                termination.confirm();
+            }
+            termination.exited(exit, is_main);
+        }
+    }
+
+    /// It lost its last process, or got a first one.
+    pub fn populated(&mut self, at: KernelInstant, populated: bool) {
+        if populated {
+            if let Some(termination) = self.termination.as_mut().filter(|open| open.empty_at.is_some()) {
+                termination.restarted_at.get_or_insert(at);
+            }
+            return;
+        }
+        // Without a process of its own it is a mere parent of containers.
+        if self.termination.is_none() && self.main.is_none() {
+            return;
+        }
+        self.main = None;
+        self.helpers.clear();
+        self.listeners.clear();
+        if self.termination.is_none() {
+            self.open(at);
+            self.adopt_early_losses();
+        }
+        if let Some(termination) = &mut self.termination {
+            termination.confirm();
+            termination.emptied(at);
+        }
+    }
+
+    fn open(&mut self, at: KernelInstant) {
+        if self.termination.is_none() {
+            let mut termination = Termination::suspect(at);
+            termination.note_serving(self.listeners.values().copied());
+            self.termination = Some(termination);
+        }
+    }
+
+    fn adopt_early_losses(&mut self) {
+        if let Some(termination) = &mut self.termination {
+            self.early.drain(..).for_each(|loss| termination.ended(&loss));
+        }
+    }
+
+    /// A connection ended.
+    pub fn connection_ended(&mut self, connection: &Connection) {
+        match &mut self.termination {
+            Some(termination) => termination.ended(connection),
+            None if connection.by_death => self.remember_early(connection),
+            None => {}
+        }
+    }
+
+    fn remember_early(&mut self, connection: &Connection) {
+        while self.early.front().is_some_and(|loss| connection.at.since(loss.at) > EARLY)
+            || self.early.len() >= EARLY_LOSSES
+        {
+            self.early.pop_front();
+        }
+        self.early.push_back(connection.clone());
+    }
+
+    /// What came after the end of a connection changed its fate.
+    pub fn connection_revised(&mut self, connection: &Connection, previous: Fate) {
+        if let Some(termination) = &mut self.termination {
+            termination.revised(connection, previous);
+        } else if let Some(loss) = self.early.iter_mut().find(|loss| loss.cookie == connection.cookie) {
+            *loss = connection.clone();
+        }
+    }
+
+    /// A listener was opened or closed.
+    pub fn listener(
+        &mut self,
+        at: KernelInstant,
+        process: ProcessId,
+        local: SocketAddr,
+        open: bool,
+        by_death: bool,
+    ) {
+        if open && self.listeners.len() < LISTENERS {
+            self.listeners.insert(local, process);
+        } else if !open {
+            self.listeners.remove(&local);
+        }
+        if let Some(termination) = &mut self.termination {
+            termination.listener(at, process, local, open, by_death);
+        }
+    }
+}
+
+/// The runtime's id in a cgroup's name: 64 hex digits, as Docker, containerd and CRI-O use.
+fn runtime_id(name: &str) -> Option<&str> {
+    name.split(['-', '.', ':'])
+        .find(|part| part.len() == RUNTIME_ID && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtime_id_is_found_in_the_name() {
+        let id = "0123456789abcdef".repeat(4);
+        for name in [id.clone(), format!("docker-{id}.scope"), format!("cri-containerd-{id}.scope")] {
+            assert_eq!(runtime_id(&name), Some(id.as_str()));
+        }
+        assert_eq!(runtime_id("nginx.service"), None);
+    }
+}

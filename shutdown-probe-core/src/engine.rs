@@ -1,9 +1,29 @@
-//! The engine's front door. (Being written.)
+//! The engine's front door: routes inputs to containers, keeps their deadlines, says what to do.
+//!
+//! The life of a termination: *suspected* (lapses after [`LAPSE`]) → *confirmed* (reported as
+//! `in_progress`) → the process has ended; after [`SETTLE`] its losses are counted → the container is empty;
+//! after the linger it is `complete`.
 
-use crate::identity::KernelInstant;
-use crate::{Command, Input};
+use crate::command::{Command, Count};
+use crate::container::Container;
+use crate::identity::{ContainerId, KernelInstant};
+use crate::input::Input;
+use crate::recommendation::History;
+use crate::report::{State, Termination as Report};
+use crate::termination::{Frame, Subject};
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// How long a suspicion may go unconfirmed.
+const LAPSE: Duration = Duration::from_secs(10);
+/// From the end of the process to counting its losses: the records of its last moments are on their way.
+const SETTLE: Duration = Duration::from_millis(200);
+/// How often a termination in progress is reported anew, at most.
+const REPORT: Duration = Duration::from_millis(100);
+/// How many containers, and how many names, are kept at most.
+const NAMES: usize = 1 << 16;
+/// Until told otherwise.
+const FOREVER: KernelInstant = KernelInstant(u64::MAX);
 
 /// What can be set.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,31 +40,331 @@ impl Default for Settings {
     }
 }
 
+/// What is due for one container, and when.
+#[derive(Debug, Default)]
+struct Due {
+    lapse: Option<KernelInstant>,
+    report: Option<KernelInstant>,
+    settle: Option<KernelInstant>,
+    complete: Option<KernelInstant>,
+}
+
+impl Due {
+    fn next(&self) -> Option<KernelInstant> {
+        [self.lapse, self.report, self.settle, self.complete].into_iter().flatten().min()
+    }
+}
+
+fn is_due(at: Option<KernelInstant>, now: KernelInstant) -> bool {
+    at.is_some_and(|at| at <= now)
+}
+
 /// The engine.
 #[derive(Debug)]
 pub struct Engine {
+    settings: Settings,
+    boot_to_unix_ns: i64,
+    containers: BTreeMap<ContainerId, Container>,
+    due: BTreeMap<ContainerId, Due>,
+    histories: BTreeMap<String, History>,
     commands: VecDeque<Command>,
 }
 
 impl Engine {
     /// An engine that knows nothing yet.
-    pub fn new(_settings: Settings) -> Self {
-        Self { commands: VecDeque::new() }
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            boot_to_unix_ns: 0,
+            containers: BTreeMap::new(),
+            due: BTreeMap::new(),
+            histories: BTreeMap::new(),
+            commands: VecDeque::new(),
+        }
     }
 
     /// Takes one input.
-    pub fn handle(&mut self, _input: Input) {}
+    pub fn handle(&mut self, input: Input) {
+        match input {
+            Input::Clock { boot_to_unix_ns } => self.boot_to_unix_ns = boot_to_unix_ns,
+            Input::RecordsLost { at, count } => self.records_lost(at, count),
+            input => self.handle_of_container(input),
+        }
+    }
+
+    fn handle_of_container(&mut self, input: Input) {
+        let Some((id, at)) = subject_of(&input) else { return };
+        if self.containers.len() >= NAMES && !self.containers.contains_key(&id) {
+            return;
+        }
+        self.make_way_for_next_life(id, at, &input);
+        let container = self.containers.entry(id).or_insert_with(|| Container::new(id));
+        let was_terminating = container.termination.is_some();
+        apply(container, input);
+        if !container.serving && container.is_listening() {
+            container.serving = true;
+            container.counted = true;
+            self.commands.push_back(Command::Count { labels: container.labels(), count: Count::Serving });
+        }
+        self.follow_up(id, at, was_terminating);
+    }
+
+    /// A container that was restarted and is stopped again: its earlier termination ends here.
+    fn make_way_for_next_life(&mut self, id: ContainerId, at: KernelInstant, input: &Input) {
+        let is_over = self
+            .containers
+            .get(&id)
+            .and_then(|container| container.termination.as_ref())
+            .is_some_and(|termination| termination.restarted_at.is_some_and(|restart| restart <= at));
+        let begins_anew = match input {
+            Input::Signal(_) | Input::ContainerPopulated { populated: false, .. } => true,
+            Input::ProcessExited(exit) => exit.is_init || exit.process == exit.root,
+            _ => false,
+        };
+        if is_over && begins_anew {
+            self.settle(id);
+            self.complete(id);
+        }
+    }
+
+    fn follow_up(&mut self, id: ContainerId, at: KernelInstant, was_terminating: bool) {
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        let Some(termination) = &mut container.termination else {
+            if container.removed {
+                self.forget(id);
+            }
+            return;
+        };
+        let due = self.due.entry(id).or_default();
+        if !was_terminating {
+            due.lapse = Some(at.after(LAPSE));
+        }
+        if termination.confirmed && (due.lapse.take().is_some() || !was_terminating) {
+            self.commands.push_back(Command::Narrate { container: id, until: FOREVER });
+        }
+        if termination.confirmed && termination.changed && due.report.is_none() {
+            due.report = Some(at.after(REPORT));
+        }
+        if let Some(ended) = termination.empty_at.or_else(|| termination.principal_exit_at())
+            && termination.changed
+        {
+            due.settle.get_or_insert(at.max(ended.after(SETTLE)));
+        }
+        if let Some(empty) = termination.empty_at {
+            due.complete.get_or_insert(empty.after(self.settings.linger));
+        }
+    }
 
     /// Takes the passing of time.
-    pub fn handle_timeout(&mut self, _now: KernelInstant) {}
+    pub fn handle_timeout(&mut self, now: KernelInstant) {
+        let ready: BTreeSet<_> =
+            self.due.iter().filter(|(_, due)| is_due(due.next(), now)).map(|(&id, _)| id).collect();
+        for id in ready {
+            self.handle_due(id, now);
+        }
+    }
+
+    fn handle_due(&mut self, id: ContainerId, now: KernelInstant) {
+        let Some(due) = self.due.get_mut(&id) else { return };
+        if is_due(due.lapse, now) {
+            return self.lapse(id);
+        }
+        let report = due.report.take_if(|at| *at <= now).is_some();
+        let settle = due.settle.take_if(|at| *at <= now).is_some();
+        let complete = is_due(due.complete, now);
+        self.settle(id);
+        if complete {
+            self.complete(id);
+        } else if report || settle {
+            self.report(id, State::InProgress);
+        }
+    }
 
     /// When [`Self::handle_timeout`] wants to be called next, if at all.
     pub fn poll_timeout(&self) -> Option<KernelInstant> {
-        None
+        self.due.values().filter_map(Due::next).min()
     }
 
     /// The next thing to do. Call until `None` after each input and timeout.
     pub fn next_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
+    }
+
+    /// A suspicion came to nothing.
+    fn lapse(&mut self, id: ContainerId) {
+        self.due.remove(&id);
+        self.commands.push_back(Command::Silence { container: id });
+        if let Some(container) = self.containers.get_mut(&id) {
+            container.termination = None;
+            if container.removed {
+                self.forget(id);
+            }
+        }
+    }
+
+    /// Counts what is known and was not counted yet.
+    fn settle(&mut self, id: ContainerId) {
+        let subject = self.subject();
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        let labels = container.labels();
+        let Some(termination) = container.termination.as_mut().filter(|termination| termination.confirmed)
+        else {
+            return;
+        };
+        container.counted = true;
+        if termination.cause_is_known() {
+            self.commands.push_back(Command::ReadCounters { container: id });
+        }
+        let counts = termination.take_counts(subject);
+        self.commands
+            .extend(counts.into_iter().map(|count| Command::Count { labels: labels.clone(), count }));
+    }
+
+    /// Nothing more can come.
+    fn complete(&mut self, id: ContainerId) {
+        let subject = self.subject();
+        self.due.remove(&id);
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        let labels = container.labels();
+        let Some(termination) = &container.termination else { return };
+        if self.histories.len() >= NAMES && !self.histories.contains_key(&container.path) {
+            self.histories.pop_first();
+        }
+        let history = self.histories.entry(container.path.clone()).or_default();
+        if termination.was_asked_for() {
+            history.add(termination.last_late().unwrap_or_default());
+        }
+        let grace_used_ratio = termination
+            .grace_used()
+            .zip(subject.grace)
+            .map(|(used, grace)| used.as_secs_f64() / grace.as_secs_f64());
+        let mut counts = vec![Count::Termination {
+            trigger: termination.trigger(),
+            cause: termination.causes(subject).0,
+            duration: termination.duration(),
+            grace_used_ratio,
+        }];
+        counts.extend(
+            history.recommend(subject.grace).map(|found| Count::RecommendedPreStop {
+                sleep: Duration::from_secs(found.pre_stop_seconds),
+            }),
+        );
+        self.report(id, State::Complete);
+        self.commands
+            .extend(counts.into_iter().map(|count| Command::Count { labels: labels.clone(), count }));
+        self.commands.push_back(Command::Silence { container: id });
+        if let Some(container) = self.containers.get_mut(&id) {
+            container.termination = None;
+            if container.removed {
+                self.forget(id);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: ContainerId) {
+        self.due.remove(&id);
+        if let Some(container) = self.containers.remove(&id) {
+            if container.counted {
+                self.commands.push_back(Command::Count { labels: container.labels(), count: Count::Expired });
+            }
+            self.commands.push_back(Command::Forget { container: id });
+        }
+    }
+
+    fn report(&mut self, id: ContainerId, state: State) {
+        let report = self.report_of(id, state);
+        self.commands.extend(report.map(|report| Command::Report(Box::new(report))));
+        if let Some(termination) =
+            self.containers.get_mut(&id).and_then(|container| container.termination.as_mut())
+        {
+            termination.changed = false;
+        }
+    }
+
+    fn report_of(&self, id: ContainerId, state: State) -> Option<Report> {
+        let container = self.containers.get(&id)?;
+        let termination = container.termination.as_ref().filter(|termination| termination.confirmed)?;
+        let history = self.histories.get(&container.path);
+        Some(termination.report(Frame {
+            id: format!("{:x}-{:x}", id.0, termination.began_at.0),
+            container: container.described(),
+            state,
+            recommendation: history.and_then(|history| history.recommend(self.settings.grace)),
+            subject: self.subject(),
+            unix: &|at| unix_seconds(at, self.boot_to_unix_ns),
+        }))
+    }
+
+    fn records_lost(&mut self, at: KernelInstant, count: u64) {
+        let ids: Vec<_> = self.due.keys().copied().collect();
+        for id in ids {
+            if let Some(termination) =
+                self.containers.get_mut(&id).and_then(|known| known.termination.as_mut())
+            {
+                termination.lost(count);
+            }
+            self.follow_up(id, at, true);
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        Subject { grace: self.settings.grace }
+    }
+}
+
+fn unix_seconds(at: KernelInstant, boot_to_unix_ns: i64) -> f64 {
+    let ns = i128::from(at.0) + i128::from(boot_to_unix_ns);
+    // To the microsecond: what a double can hold of a date of today.
+    (ns / 1_000) as f64 / 1e6
+}
+
+/// Whom an input is about, and when it happened.
+fn subject_of(input: &Input) -> Option<(ContainerId, KernelInstant)> {
+    Some(match input {
+        Input::ContainerAdded { at, container, .. }
+        | Input::ContainerRemoved { at, container }
+        | Input::ContainerPopulated { at, container, .. }
+        | Input::ProcessEntered { at, container, .. }
+        | Input::OomVictim { at, container, .. }
+        | Input::SignalDelivered { at, container, .. }
+        | Input::Refused { at, container, .. }
+        | Input::Listener { at, container, .. }
+        | Input::Counters { at, container, .. } => (*container, *at),
+        Input::ProcessExited(exit) => (exit.container, exit.at),
+        Input::Signal(signal) => (signal.container, signal.at),
+        Input::ConnectionOpened(connection)
+        | Input::ConnectionEnded(connection)
+        | Input::ConnectionRevised { connection, .. } => (connection.container, connection.at),
+        Input::Clock { .. } | Input::RecordsLost { .. } => return None,
+    })
+}
+
+fn apply(container: &mut Container, input: Input) {
+    match input {
+        Input::ContainerAdded { at, path, from_birth, .. } => container.named(path, from_birth.then_some(at)),
+        Input::ContainerRemoved { .. } => container.removed = true,
+        Input::ContainerPopulated { at, populated, .. } => container.populated(at, populated),
+        Input::ProcessEntered { process, .. } => container.entered(process),
+        Input::ProcessExited(exit) => container.exited(exit),
+        Input::Signal(signal) => container.signal(signal),
+        Input::ConnectionEnded(connection) => container.connection_ended(&connection),
+        Input::ConnectionRevised { connection, previous } => {
+            container.connection_revised(&connection, previous.0)
+        }
+        Input::Listener { at, process, local, open, by_death, .. } => {
+            container.listener(at, process, local, open, by_death);
+        }
+        Input::OomVictim { at, process, .. } => container.oom(at, process),
+        Input::ConnectionOpened(connection) => {
+            container.in_termination(|termination| termination.opened(&connection));
+        }
+        Input::SignalDelivered { process, signal, .. } => {
+            container.in_termination(|termination| termination.delivered(process, signal));
+        }
+        Input::Refused { at, local, peer, .. } => {
+            container.in_termination(|termination| termination.refused(at, local, peer));
+        }
+        Input::Counters { grown, .. } => container.in_termination(|termination| termination.counters(&grown)),
+        Input::Clock { .. } | Input::RecordsLost { .. } => {}
     }
 }

@@ -1,0 +1,161 @@
+//! Every connection of one termination, counted once.
+//!
+//! Invariant: a connection (by cookie) or a refused attempt (by its two ends and its time) is in exactly
+//! one fate, however often it is told. Lists are capped, totals are not.
+
+use crate::identity::{KernelInstant, SocketCookie};
+use crate::input::{Connection, Counters, Role};
+use crate::report::LISTED_CONNECTIONS;
+use shutdown_probe_common::fate::Fate;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+
+/// How many connections one termination remembers by identity. Beyond, a duplicate would count twice.
+const REMEMBERED: usize = 1 << 17;
+
+/// One severed connection, as far as a report lists it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Loss {
+    pub cookie: Option<SocketCookie>,
+    pub fate: Fate,
+    pub at: KernelInstant,
+    pub local: SocketAddr,
+    pub peer: SocketAddr,
+    pub unread_bytes: u32,
+    pub response_bytes: u32,
+    pub undelivered_bytes: u32,
+}
+
+/// The connections of one termination.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    fates: HashMap<SocketCookie, Fate>,
+    refused: BTreeSet<(SocketAddr, SocketAddr, KernelInstant)>,
+    late: BTreeSet<SocketCookie>,
+    totals: [u64; Fate::COUNT],
+    /// What the kernel side counted, where records were lost.
+    floor: [u64; Fate::COUNT],
+    listed: Vec<Loss>,
+    closed_idle_by_death: u64,
+}
+
+impl Ledger {
+    /// Counts the end of a connection. Returns whether it is news.
+    pub fn ended(&mut self, connection: &Connection) -> bool {
+        if self.fates.contains_key(&connection.cookie) {
+            return false;
+        }
+        let fate = connection.fate.0;
+        self.remember(connection.cookie, fate);
+        self.totals[fate as usize] += 1;
+        if connection.by_death
+            && connection.role == Role::Server
+            && matches!(fate, Fate::ClosedIdle | Fate::Drained)
+        {
+            self.closed_idle_by_death += 1;
+        }
+        self.list(connection);
+        true
+    }
+
+    /// Moves a connection to another fate. Returns whether that is news.
+    pub fn revised(&mut self, connection: &Connection, previous: Fate) -> bool {
+        let fate = connection.fate.0;
+        let previous = self.fates.get(&connection.cookie).copied().unwrap_or(previous);
+        if previous == fate {
+            return false;
+        }
+        self.totals[previous as usize] = self.totals[previous as usize].saturating_sub(1);
+        self.totals[fate as usize] += 1;
+        self.remember(connection.cookie, fate);
+        self.listed.retain(|loss| loss.cookie != Some(connection.cookie));
+        self.list(connection);
+        true
+    }
+
+    /// Counts a refused attempt. Returns whether it is news.
+    pub fn refused(&mut self, at: KernelInstant, local: SocketAddr, peer: SocketAddr) -> bool {
+        if self.refused.contains(&(local, peer, at)) {
+            return false;
+        }
+        if self.refused.len() < REMEMBERED {
+            self.refused.insert((local, peer, at));
+        }
+        self.totals[Fate::Refused as usize] += 1;
+        let (unread_bytes, response_bytes, undelivered_bytes) = (0, 0, 0);
+        let loss = Loss {
+            cookie: None,
+            fate: Fate::Refused,
+            at,
+            local,
+            peer,
+            unread_bytes,
+            response_bytes,
+            undelivered_bytes,
+        };
+        self.push(loss);
+        true
+    }
+
+    /// Notes a connection opened late. Returns whether it is news.
+    pub fn opened_late(&mut self, cookie: SocketCookie) -> bool {
+        self.late.len() >= REMEMBERED || self.late.insert(cookie)
+    }
+
+    /// What the kernel side counted is the least that holds once records were lost.
+    /// Returns whether that is news.
+    pub fn raise_to(&mut self, grown: &Counters) -> bool {
+        let before = self.floor;
+        for (fate, count) in &grown.fates {
+            self.floor[fate.0 as usize] = *count;
+        }
+        self.floor != before
+    }
+
+    /// How many connections met this fate.
+    pub fn total(&self, fate: Fate) -> u64 {
+        self.totals[fate as usize].max(self.floor[fate as usize])
+    }
+
+    /// The sum over the fates that hold `condition`.
+    pub fn sum(&self, condition: impl Fn(Fate) -> bool) -> u64 {
+        Fate::ALL.into_iter().filter(|&fate| condition(fate)).map(|fate| self.total(fate)).sum()
+    }
+
+    /// Idle connections that stayed open until the death of the process.
+    pub fn idle_until_death(&self) -> u64 {
+        self.closed_idle_by_death
+    }
+
+    /// The severed connections that are listed.
+    pub fn listed(&self) -> &[Loss] {
+        &self.listed
+    }
+
+    fn remember(&mut self, cookie: SocketCookie, fate: Fate) {
+        if self.fates.len() < REMEMBERED || self.fates.contains_key(&cookie) {
+            self.fates.insert(cookie, fate);
+        }
+    }
+
+    fn list(&mut self, connection: &Connection) {
+        if connection.fate.0.is_severed() {
+            self.push(Loss {
+                cookie: Some(connection.cookie),
+                fate: connection.fate.0,
+                at: connection.at,
+                local: connection.local,
+                peer: connection.peer,
+                unread_bytes: connection.unread_bytes,
+                response_bytes: connection.response_bytes,
+                undelivered_bytes: connection.undelivered_bytes,
+            });
+        }
+    }
+
+    fn push(&mut self, loss: Loss) {
+        if self.listed.len() < LISTED_CONNECTIONS {
+            self.listed.push(loss);
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! One termination: the facts, as they come in. What follows from them is in [`verdict`].
+//!
+//! A termination is *suspected* when something looks like an end, and *confirmed* once it is one: the
+//! main process or PID 1 was meant, or the container lost its last process. A suspicion that comes to
+//! nothing lapses without a word: a helper or a worker was killed, the container lives on.
+
+mod counts;
+mod ledger;
+mod render;
+mod timeline;
+mod verdict;
+
+use crate::cause::Cause;
+use crate::identity::{KernelInstant, ProcessId};
+use crate::input::{Connection, Handler, ProcessExited, Role, Sender, Signal};
+use crate::signal::SIGKILL;
+use ledger::Ledger;
+use shutdown_probe_common::fate::Fate;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+use timeline::Timeline;
+
+pub(crate) use render::Frame;
+pub(crate) use verdict::Subject;
+
+/// A second stop signal so soon after the first is the same act, sent to a whole group.
+const SAME_ACT: Duration = Duration::from_millis(100);
+/// A handler that re-raises within this time has done nothing else.
+const AT_ONCE: Duration = Duration::from_millis(500);
+/// How many processes are remembered by identity.
+const PROCESSES: usize = 4_096;
+/// How many late arrivals are remembered one by one.
+const LATE_ARRIVALS: usize = 10_000;
+
+/// A stop signal, and what became of it.
+#[derive(Debug)]
+struct Stop {
+    signal: Signal,
+    /// The target took it.
+    delivered: bool,
+    /// The target sent the same signal to itself afterwards.
+    reraised: bool,
+    /// It did so at once, before it closed its listeners: it did not drain, it wants the default action.
+    wants_default_action: bool,
+    /// A listener was open when it came.
+    listening: bool,
+    /// How old the container was, where its birth was seen.
+    age: Option<Duration>,
+}
+
+/// The SIGKILL that something outside sent.
+#[derive(Debug)]
+struct Kill {
+    at: KernelInstant,
+    target: ProcessId,
+    handler: Handler,
+    oom: bool,
+}
+
+/// The facts of one termination.
+#[derive(Debug)]
+pub(crate) struct Termination {
+    pub began_at: KernelInstant,
+    pub confirmed: bool,
+    /// When the container lost its last process.
+    pub empty_at: Option<KernelInstant>,
+    /// When it got a first process again.
+    pub restarted_at: Option<KernelInstant>,
+    /// Something changed since the last report.
+    pub changed: bool,
+    stop: Option<Stop>,
+    kill: Option<Kill>,
+    exits: Vec<ProcessExited>,
+    principal_exit: Option<usize>,
+    /// Processes that got a stop signal, from whomever.
+    signalled: BTreeSet<ProcessId>,
+    /// Processes that read from connections or opened listeners.
+    serving: BTreeSet<ProcessId>,
+    /// The process closed a listener or a connection by its will, after the stop signal.
+    acted: bool,
+    listener_closed: bool,
+    listener_opened: bool,
+    ledger: Ledger,
+    late: Vec<Duration>,
+    late_total: u64,
+    last_late: Option<Duration>,
+    timeline: Timeline,
+    lost_records: u64,
+    /// The cause under which losses in the server's hands were counted: it stays.
+    pinned_cause: Option<Cause>,
+    counted: BTreeMap<Fate, u64>,
+    counted_stop_signal: bool,
+    counted_kill: bool,
+}
+
+impl Termination {
+    pub fn suspect(began_at: KernelInstant) -> Self {
+        Self {
+            began_at,
+            confirmed: false,
+            empty_at: None,
+            restarted_at: None,
+            changed: true,
+            stop: None,
+            kill: None,
+            exits: Vec::new(),
+            principal_exit: None,
+            signalled: BTreeSet::new(),
+            serving: BTreeSet::new(),
+            acted: false,
+            listener_closed: false,
+            listener_opened: false,
+            ledger: Ledger::default(),
+            late: Vec::new(),
+            late_total: 0,
+            last_late: None,
+            timeline: Timeline::default(),
+            lost_records: 0,
+            pinned_cause: None,
+            counted: BTreeMap::new(),
+            counted_stop_signal: false,
+            counted_kill: false,
+        }
+    }
+
+    /// The end is real.
+    pub fn confirm(&mut self) {
+        self.changed |= !self.confirmed;
+        self.confirmed = true;
+    }
+
+    /// Whether anything was severed so far.
+    pub fn has_losses(&self) -> bool {
+        self.ledger.sum(Fate::is_severed) > 0
+    }
+
+    /// Whether a stop signal or SIGKILL from outside is part of it.
+    pub fn was_asked_for(&self) -> bool {
+        self.stop.is_some() || self.kill.is_some()
+    }
+
+    /// These processes served when it began.
+    pub fn note_serving(&mut self, processes: impl IntoIterator<Item = ProcessId>) {
+        self.serving.extend(processes);
+    }
+
+    /// A signal was sent to a process of the container.
+    pub fn signal(&mut self, signal: Signal, listening: bool, age: Option<Duration>) {
+        let from_outside = matches!(signal.sender, Sender::Outside | Sender::Kernel);
+        if signal.signal == SIGKILL {
+            if from_outside {
+                self.killed(&signal);
+            }
+            return;
+        }
+        if self.signalled.len() < PROCESSES {
+            self.signalled.insert(signal.target);
+        }
+        if from_outside {
+            self.stopped(signal, listening, age);
+        } else if let Some(stop) = &mut self.stop
+            && signal.sender_process == Some(signal.target)
+            && signal.target == stop.signal.target
+            && signal.signal == stop.signal.signal
+            && !stop.reraised
+        {
+            stop.reraised = true;
+            stop.wants_default_action = !self.listener_closed && signal.at.since(stop.signal.at) < AT_ONCE;
+            self.timeline.reraised(&signal);
+        }
+    }
+
+    fn stopped(&mut self, signal: Signal, listening: bool, age: Option<Duration>) {
+        self.changed = true;
+        let Some(stop) = &mut self.stop else {
+            self.timeline.stopped(&signal);
+            self.stop = Some(Stop {
+                signal,
+                delivered: false,
+                reraised: false,
+                wants_default_action: false,
+                listening,
+                age,
+            });
+            return;
+        };
+        // One act that reaches a whole group: the main process is the one that was meant.
+        let same_act = signal.at.since(stop.signal.at) < SAME_ACT && signal.signal == stop.signal.signal;
+        if same_act && (signal.to_main || signal.to_init) && !(stop.signal.to_main || stop.signal.to_init) {
+            stop.signal = Signal { at: stop.signal.at, ..signal };
+        } else if !same_act {
+            self.timeline.stopped(&signal);
+        }
+    }
+
+    fn killed(&mut self, signal: &Signal) {
+        // What comes again, or after the container is empty, adds nothing.
+        if self.kill.is_some() || self.empty_at.is_some() {
+            return;
+        }
+        self.changed = true;
+        self.timeline.killed(signal);
+        self.kill = Some(Kill { at: signal.at, target: signal.target, handler: signal.handler, oom: false });
+    }
+
+    /// The OOM killer chose a process of the container.
+    pub fn oom(&mut self, at: KernelInstant, process: ProcessId) {
+        self.changed = true;
+        self.timeline.oom(at, process);
+        let kill =
+            self.kill.get_or_insert(Kill { at, target: process, handler: Handler::Default, oom: true });
+        // The kernel kills first and names its victim then.
+        kill.oom |= kill.target.tgid == process.tgid;
+    }
+
+    /// A process took a stop signal.
+    pub fn delivered(&mut self, process: ProcessId, signal: u32) {
+        if let Some(stop) = &mut self.stop
+            && stop.signal.target == process
+            && stop.signal.signal == signal
+        {
+            stop.delivered = true;
+        }
+    }
+
+    /// A process ended.
+    pub fn exited(&mut self, exit: ProcessExited, is_main: bool) {
+        if self.exits.len() >= PROCESSES || self.exits.iter().any(|known| known.process == exit.process) {
+            return;
+        }
+        self.changed = true;
+        let is_target = self.stop.as_ref().is_some_and(|stop| stop.signal.target == exit.process);
+        let rank = |exit: &ProcessExited, is_main: bool, is_target: bool| {
+            u8::from(exit.is_init) * 4 + u8::from(is_main) * 2 + u8::from(is_target)
+        };
+        let new = rank(&exit, is_main, is_target);
+        let held = self.principal_exit.map_or(0, |index| {
+            let held = &self.exits[index];
+            rank(
+                held,
+                held.is_main,
+                self.stop.as_ref().is_some_and(|stop| stop.signal.target == held.process),
+            )
+        });
+        if new > 0 || is_target {
+            self.timeline.exited(&exit);
+        }
+        if new > held {
+            self.principal_exit = Some(self.exits.len());
+        }
+        self.exits.push(ProcessExited { is_main, ..exit });
+    }
+
+    /// The container lost its last process.
+    pub fn emptied(&mut self, at: KernelInstant) {
+        if self.empty_at.is_none() {
+            self.empty_at = Some(at);
+            self.changed = true;
+            self.timeline.emptied(at);
+            if self.principal_exit.is_none() && !self.exits.is_empty() {
+                self.principal_exit = Some(self.exits.len() - 1);
+            }
+        }
+    }
+
+    /// A connection was opened.
+    pub fn opened(&mut self, connection: &Connection) {
+        if connection.role == Role::Server
+            && !self.is_over_for(connection)
+            && self.ledger.opened_late(connection.cookie)
+        {
+            self.arrived_late(connection.at);
+        }
+    }
+
+    /// A connection ended.
+    pub fn ended(&mut self, connection: &Connection) {
+        if self.is_over_for(connection) || !self.ledger.ended(connection) {
+            return;
+        }
+        self.changed = true;
+        let fate = connection.fate.0;
+        if connection.role == Role::Server {
+            if connection.accepted {
+                self.serving.extend(connection.owner.filter(|_| self.serving.len() < PROCESSES));
+            }
+            let by_will = !connection.by_death && !matches!(fate, Fate::PeerClosed | Fate::PeerAborted);
+            self.acted |= by_will && self.stop.is_some();
+        }
+        if fate.is_severed() {
+            self.timeline.severed(connection.at, fate, connection.peer);
+        }
+    }
+
+    /// What came after the end of a connection changed its fate.
+    pub fn revised(&mut self, connection: &Connection, previous: Fate) {
+        if self.ledger.revised(connection, previous) {
+            self.changed = true;
+            self.timeline.severed(connection.at, connection.fate.0, connection.peer);
+        }
+    }
+
+    /// A connection attempt was refused.
+    pub fn refused(&mut self, at: KernelInstant, local: SocketAddr, peer: SocketAddr) {
+        if at >= self.began_at && self.ledger.refused(at, local, peer) {
+            self.changed = true;
+            self.arrived_late(at);
+            self.timeline.severed(at, Fate::Refused, peer);
+        }
+    }
+
+    /// A listener was opened or closed.
+    pub fn listener(
+        &mut self,
+        at: KernelInstant,
+        process: ProcessId,
+        local: SocketAddr,
+        open: bool,
+        by_death: bool,
+    ) {
+        if self.restarted_at.is_some() {
+            return;
+        }
+        self.changed = true;
+        self.timeline.listener(at, local, open, by_death);
+        if open {
+            self.listener_opened = true;
+            self.note_serving([process]);
+        } else if !by_death && self.stop.is_some() {
+            self.acted = true;
+            self.listener_closed = true;
+        }
+    }
+
+    /// Records were lost while it went on.
+    pub fn lost(&mut self, count: u64) {
+        if count > self.lost_records {
+            self.lost_records = count;
+            self.changed = true;
+        }
+    }
+
+    /// The kernel side's counters since it began.
+    pub fn counters(&mut self, grown: &crate::input::Counters) {
+        self.lost(grown.lost);
+        if self.lost_records > 0 {
+            self.late_total = self.late_total.max(grown.opened);
+            self.changed |= self.ledger.raise_to(grown);
+        }
+    }
+
+    fn arrived_late(&mut self, at: KernelInstant) {
+        let after = at.since(self.reference());
+        self.late_total += 1;
+        self.last_late = self.last_late.max(Some(after));
+        if self.late.len() < LATE_ARRIVALS {
+            self.late.push(after);
+        }
+    }
+
+    /// From when late arrivals and the grace period count.
+    fn reference(&self) -> KernelInstant {
+        self.stop.as_ref().map_or(self.began_at, |stop| stop.signal.at)
+    }
+
+    /// A connection of before the beginning, or of the container's next life.
+    fn is_over_for(&self, connection: &Connection) -> bool {
+        connection.at < self.began_at || self.restarted_at.is_some_and(|restart| connection.at >= restart)
+    }
+
+    fn principal(&self) -> Option<&ProcessExited> {
+        self.principal_exit.and_then(|index| self.exits.get(index))
+    }
+
+    /// When its main process ended.
+    pub fn principal_exit_at(&self) -> Option<KernelInstant> {
+        self.principal().map(|exit| exit.at)
+    }
+
+    /// Whether the cause can be told: the process has ended.
+    pub fn cause_is_known(&self) -> bool {
+        self.empty_at.is_some() || self.principal_exit.is_some()
+    }
+}

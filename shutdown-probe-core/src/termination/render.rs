@@ -1,0 +1,163 @@
+//! A termination as a report.
+
+use super::{Subject, Termination};
+use crate::advice;
+use crate::identity::KernelInstant;
+use crate::report::{self, Measured, Phase, Severed, State, TimelineEntry};
+use crate::signal;
+use crate::summary;
+use shutdown_probe_common::fate::Fate;
+use std::collections::BTreeMap;
+
+/// What a report needs beyond the termination's own facts.
+pub(crate) struct Frame<'a> {
+    pub id: String,
+    pub container: report::Container,
+    pub state: State,
+    pub recommendation: Option<report::Recommendation>,
+    pub subject: Subject,
+    pub unix: &'a dyn Fn(KernelInstant) -> f64,
+}
+
+impl Termination {
+    /// The report of what is known now.
+    pub fn report(&self, frame: Frame<'_>) -> report::Termination {
+        let Frame { id, container, state, recommendation, subject, unix } = frame;
+        let (cause, other_causes) = self.causes(subject);
+        let mut report = report::Termination {
+            id,
+            state,
+            container,
+            began_at: unix(self.began_at),
+            trigger: self.trigger(),
+            cause,
+            other_causes,
+            summary: String::new(),
+            advice: Vec::new(),
+            stop_signal: self.report_stop_signal(unix),
+            kill_signal: self.report_kill_signal(unix),
+            exit: self.report_exit(unix),
+            grace: report::Grace {
+                allowed_seconds: subject.grace.map(|grace| grace.as_secs_f64()),
+                used_seconds: self.grace_used().map(|used| used.as_secs_f64()),
+                exceeded: self.stop.is_some() && self.deadly_kill().is_some(),
+            },
+            severed_total: self.ledger.sum(Fate::is_severed),
+            severed_by_evidence: self.by_fate(Fate::is_severed),
+            retry_unsafe_total: self.ledger.sum(|fate| fate.is_severed() && !fate.is_retry_safe()),
+            severed: self.report_severed(subject, unix),
+            drained_total: self.ledger.total(Fate::Drained),
+            connections_by_fate: self.by_fate(|_| true),
+            outbound_unanswered_total: self.ledger.total(Fate::OutboundUnanswered),
+            late_connections_total: self.late_total,
+            last_late_connection_after_seconds: self.last_late().map(|after| after.as_secs_f64()),
+            timeline: self.report_timeline(unix),
+            recommendation,
+            measured: self.report_measured(),
+        };
+        report.advice = advice::of(&report);
+        report.summary = summary::of(&report);
+        report
+    }
+
+    fn by_fate(&self, condition: impl Fn(Fate) -> bool) -> BTreeMap<String, u64> {
+        Fate::ALL
+            .into_iter()
+            .filter(|&fate| condition(fate))
+            .map(|fate| (fate.as_str().to_owned(), self.ledger.total(fate)))
+            .filter(|&(_, count)| count > 0)
+            .collect()
+    }
+
+    fn report_stop_signal(&self, unix: &dyn Fn(KernelInstant) -> f64) -> Option<report::StopSignal> {
+        let stop = &self.stop.as_ref()?.signal;
+        Some(report::StopSignal {
+            signal: signal::name(stop.signal).into_owned(),
+            at: unix(stop.at),
+            disposition: self.disposition()?,
+            target: stop.target.tgid,
+            comm: stop.comm.clone(),
+        })
+    }
+
+    fn report_kill_signal(&self, unix: &dyn Fn(KernelInstant) -> f64) -> Option<report::KillSignal> {
+        let kill = self.kill.as_ref()?;
+        Some(report::KillSignal {
+            signal: signal::name(signal::SIGKILL).into_owned(),
+            at: unix(kill.at),
+            target: kill.target.tgid,
+            oom: kill.oom,
+        })
+    }
+
+    fn report_exit(&self, unix: &dyn Fn(KernelInstant) -> f64) -> Option<report::Exit> {
+        let exit = self.principal()?;
+        Some(report::Exit {
+            at: unix(exit.at),
+            code: exit.code,
+            signal: exit.signal.map(|number| signal::name(number).into_owned()),
+        })
+    }
+
+    fn report_severed(&self, subject: Subject, unix: &dyn Fn(KernelInstant) -> f64) -> Vec<Severed> {
+        let severed = |loss: &super::ledger::Loss| Severed {
+            peer: loss.peer.to_string(),
+            local: loss.local.to_string(),
+            evidence: loss.fate.as_str().to_owned(),
+            cause: self.cause_of(loss.fate, subject),
+            at: unix(loss.at),
+            phase: self.phase(loss.at),
+            protocol: "unknown".to_owned(),
+            retry_safe: loss.fate.is_retry_safe(),
+            unread_bytes: loss.unread_bytes,
+            response_bytes: loss.response_bytes,
+            undelivered_bytes: loss.undelivered_bytes,
+        };
+        self.ledger.listed().iter().map(severed).collect()
+    }
+
+    fn phase(&self, at: KernelInstant) -> Phase {
+        if self.empty_at.is_some_and(|empty| at > empty) { Phase::Gone } else { Phase::Draining }
+    }
+
+    fn report_timeline(&self, unix: &dyn Fn(KernelInstant) -> f64) -> Vec<TimelineEntry> {
+        let mut entries: Vec<_> = self
+            .timeline
+            .sorted()
+            .into_iter()
+            .map(|entry| TimelineEntry {
+                at: unix(entry.at),
+                after_seconds: entry.at.since(self.began_at).as_secs_f64(),
+                event: entry.event.to_owned(),
+                text: entry.text.clone(),
+            })
+            .collect();
+        if let (Some(last), dropped @ 1..) = (entries.last().cloned(), self.timeline.dropped()) {
+            let text = format!("{dropped} more entries found no room here; the totals have them");
+            entries.push(TimelineEntry { event: "cut".to_owned(), text, ..last });
+        }
+        entries
+    }
+
+    fn report_measured(&self) -> Measured {
+        let not_measured = self.ledger.total(Fate::NotMeasured);
+        let mut reasons = Vec::new();
+        if self.lost_records > 0 {
+            reasons.push(format!(
+                "{} records were lost; totals come from the kernel's counters",
+                self.lost_records
+            ));
+        }
+        if not_measured > 0 {
+            reasons.push(format!(
+                "{not_measured} connections ended in a way that does not show whether an answer was owed"
+            ));
+        }
+        Measured {
+            complete: reasons.is_empty(),
+            lost_records: self.lost_records,
+            not_measured_connections: not_measured,
+            reasons,
+        }
+    }
+}

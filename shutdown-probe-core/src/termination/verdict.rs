@@ -1,0 +1,222 @@
+//! What follows from the facts of a termination: disposition, trigger, cause.
+//!
+//! Judged by the order of events and by what was lost, not by one number: an exit status of 137 or a
+//! handler's address alone proves nothing.
+
+use super::{Kill, Stop, Termination};
+use crate::cause::Cause;
+use crate::command::KillReason;
+use crate::identity::KernelInstant;
+use crate::input::{Handler, ProcessExited};
+use crate::signal::{Disposition, SIGKILL};
+use crate::trigger::Trigger;
+use shutdown_probe_common::fate::Fate;
+use std::time::Duration;
+
+/// A container younger than this when the signal came, that never listened, was not ready yet.
+const STARTING: Duration = Duration::from_secs(5);
+/// The part of the grace period before whose end a SIGKILL came too early.
+const CUT_SHORT: f64 = 0.9;
+
+/// What the verdict needs to know of the container beyond the termination's own facts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject {
+    /// How long the grace period is, where that is known.
+    pub grace: Option<Duration>,
+}
+
+impl Termination {
+    /// What the stop signal met; `None` where there was none.
+    pub fn disposition(&self) -> Option<Disposition> {
+        let stop = self.stop.as_ref()?;
+        let signal = &stop.signal;
+        Some(if signal.dropped || signal.handler == Handler::Ignore {
+            Disposition::Ignored
+        } else if signal.blocked && !stop.delivered {
+            Disposition::Blocked
+        } else if signal.handler == Handler::Default {
+            Disposition::Default
+        } else if stop.wants_default_action {
+            self.disposition_reraised(stop)
+        } else {
+            Disposition::Handled
+        })
+    }
+
+    /// A handler that does nothing but ask for the default action. PID 1 does not get it, and lives on.
+    fn disposition_reraised(&self, stop: &Stop) -> Disposition {
+        match self.exit_of_target(stop) {
+            Some(exit) if self.killed_by(exit) => Disposition::Ignored,
+            None if self.kill.is_some() => Disposition::Ignored,
+            _ => Disposition::Default,
+        }
+    }
+
+    fn exit_of_target(&self, stop: &Stop) -> Option<&ProcessExited> {
+        self.exits.iter().find(|exit| exit.process == stop.signal.target)
+    }
+
+    fn killed_by(&self, exit: &ProcessExited) -> bool {
+        exit.signal == Some(SIGKILL) && self.kill.as_ref().is_some_and(|kill| kill.at <= exit.at)
+    }
+
+    /// The SIGKILL from outside, where it is what ended the container.
+    pub(super) fn deadly_kill(&self) -> Option<&Kill> {
+        let ended_before = |kill: &&Kill| {
+            self.principal()
+                .is_some_and(|exit| exit.at < kill.at || exit.signal != Some(SIGKILL) && exit.is_init)
+        };
+        self.kill.as_ref().filter(|kill| !ended_before(kill))
+    }
+
+    /// What set it off.
+    pub fn trigger(&self) -> Trigger {
+        match (&self.stop, &self.kill, self.principal()) {
+            (Some(_), _, _) => Trigger::ContainerStopped,
+            (None, Some(kill), exit) if exit.is_none_or(|exit| exit.at >= kill.at) => {
+                if kill.oom {
+                    Trigger::OomKilled
+                } else {
+                    Trigger::ContainerStopped
+                }
+            }
+            (None, _, Some(exit)) if exit.code == Some(0) => Trigger::Completed,
+            (None, _, Some(_)) => Trigger::Crashed,
+            (None, _, None) => Trigger::Unknown,
+        }
+    }
+
+    /// Why it was killed, where it was.
+    pub fn kill_reason(&self, subject: Subject) -> Option<KillReason> {
+        let kill = self.deadly_kill()?;
+        Some(match &self.stop {
+            _ if kill.oom => KillReason::OomKilled,
+            None => KillReason::NoStopSignal,
+            Some(stop) if cut_short(stop.signal.at, kill.at, subject) => KillReason::GraceCutShort,
+            Some(_) => KillReason::GraceExceeded,
+        })
+    }
+
+    /// The cause of what was lost in the server's hands; `None` where the process ended well.
+    pub fn process_cause(&self, subject: Subject) -> Option<Cause> {
+        if self.pinned_cause.is_some() {
+            return self.pinned_cause;
+        }
+        let Some(stop) = &self.stop else {
+            return self.cause_without_stop_signal();
+        };
+        if self.was_not_forwarded() {
+            return Some(Cause::StopSignalNotForwarded);
+        }
+        match self.deadly_kill() {
+            Some(kill) => Some(self.cause_of_kill(stop, kill, subject)),
+            None if self.disposition() == Some(Disposition::Default) => Some(Cause::StopSignalKilledProcess),
+            None => self.exited_by_itself(),
+        }
+    }
+
+    fn cause_without_stop_signal(&self) -> Option<Cause> {
+        match self.trigger() {
+            Trigger::ContainerStopped | Trigger::OomKilled => Some(Cause::KilledWithoutStopSignal),
+            Trigger::Crashed | Trigger::Completed => Some(Cause::Crashed),
+            _ => self.ledger_has_hands_losses().then_some(Cause::Crashed),
+        }
+    }
+
+    fn exited_by_itself(&self) -> Option<Cause> {
+        (self.cause_is_known() || self.ledger_has_hands_losses()).then_some(Cause::ExitedWithoutDrain)
+    }
+
+    fn cause_of_kill(&self, stop: &Stop, kill: &Kill, subject: Subject) -> Cause {
+        let nothing_done = match self.disposition() {
+            Some(Disposition::Ignored) => true,
+            Some(Disposition::Blocked) => !self.acted,
+            _ => false,
+        };
+        if nothing_done && was_not_ready(stop, kill, self.listener_opened) {
+            Cause::SignalBeforeReady
+        } else if nothing_done {
+            Cause::IgnoredStopSignal
+        } else if kill.oom || cut_short(stop.signal.at, kill.at, subject) {
+            Cause::GraceCutShort
+        } else if self.listener_closed
+            && !self.ledger_has_hands_losses()
+            && self.ledger.idle_until_death() > 0
+        {
+            Cause::WaitedOnIdleConnections
+        } else {
+            Cause::GraceExceeded
+        }
+    }
+
+    /// The processes that serve are others than those that were signalled; none of them got a stop signal,
+    /// and they ended by SIGKILL.
+    fn was_not_forwarded(&self) -> bool {
+        let mut ends = self.exits.iter().filter(|exit| self.serving.contains(&exit.process)).peekable();
+        self.serving.is_disjoint(&self.signalled)
+            && ends.peek().is_some()
+            && ends.all(|exit| exit.signal == Some(SIGKILL))
+    }
+
+    fn ledger_has_hands_losses(&self) -> bool {
+        self.ledger.sum(Fate::was_in_servers_hands) > 0
+    }
+
+    /// The primary cause, and the others that hold.
+    pub fn causes(&self, subject: Subject) -> (Cause, Vec<Cause>) {
+        let mut ranked = Vec::new();
+        let process = self.process_cause(subject);
+        if self.ledger_has_hands_losses() || process.is_some_and(Cause::holds_without_loss) {
+            ranked.extend(process);
+        }
+        ranked.extend(self.connection_causes());
+        let primary = ranked.first().copied().unwrap_or(Cause::Clean);
+        (primary, ranked.split_off(ranked.len().min(1)))
+    }
+
+    /// Connection-level causes, most losses first.
+    fn connection_causes(&self) -> Vec<Cause> {
+        let mut causes: Vec<_> = Fate::ALL
+            .into_iter()
+            .filter_map(|fate| Some((self.ledger.total(fate), Cause::of_connection(fate)?)))
+            .filter(|&(count, _)| count > 0)
+            .collect();
+        causes.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
+        causes.into_iter().map(|(_, cause)| cause).collect()
+    }
+
+    /// The cause of one severed connection.
+    pub fn cause_of(&self, fate: Fate, subject: Subject) -> Cause {
+        Cause::of_connection(fate)
+            .or_else(|| self.process_cause(subject))
+            .unwrap_or(Cause::ExitedWithoutDrain)
+    }
+
+    /// From its beginning to the exit of the last process.
+    pub fn duration(&self) -> Option<Duration> {
+        Some(self.empty_at.or_else(|| self.principal_exit_at())?.since(self.began_at))
+    }
+
+    /// From the stop signal to the exit of the last process.
+    pub fn grace_used(&self) -> Option<Duration> {
+        let stop = self.stop.as_ref()?;
+        Some(self.empty_at.or_else(|| self.principal_exit_at())?.since(stop.signal.at))
+    }
+
+    /// How long after the stop signal the last connection came.
+    pub fn last_late(&self) -> Option<Duration> {
+        self.last_late
+    }
+}
+
+fn cut_short(stop: KernelInstant, kill: KernelInstant, subject: Subject) -> bool {
+    subject.grace.is_some_and(|grace| kill.since(stop) < grace.mul_f64(CUT_SHORT))
+}
+
+/// The handler came after the signal, or the container had not got as far as to listen.
+fn was_not_ready(stop: &Stop, kill: &Kill, listener_opened: bool) -> bool {
+    let handler_came_later = stop.signal.handler != Handler::Installed && kill.handler == Handler::Installed;
+    let never_served = stop.signal.accepted == 0 && !stop.listening;
+    let was_starting = listener_opened || stop.age.is_some_and(|age| age < STARTING);
+    handler_came_later || (never_served && was_starting)
+}
