@@ -9,7 +9,6 @@ use crate::input::{Connection, ProcessExited, Sender, Signal};
 use crate::report;
 use crate::signal::SIGKILL;
 use crate::termination::Termination;
-use shutdown_probe_common::fate::Fate;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,7 +25,6 @@ const RUNTIME_ID: usize = 64;
 /// One container.
 #[derive(Debug)]
 pub(crate) struct Container {
-    pub id: ContainerId,
     pub path: String,
     pub removed: bool,
     pub serving: bool,
@@ -43,7 +41,6 @@ pub(crate) struct Container {
 impl Container {
     pub fn new(id: ContainerId) -> Self {
         Self {
-            id,
             path: format!("/unknown-{}", id.0),
             removed: false,
             serving: false,
@@ -243,9 +240,9 @@ impl Container {
     }
 
     /// What came after the end of a connection changed its fate.
-    pub fn connection_revised(&mut self, connection: &Connection, previous: Fate) {
+    pub fn connection_revised(&mut self, connection: &Connection) {
         if let Some(termination) = &mut self.termination {
-            termination.revised(connection, previous);
+            termination.revised(connection);
         } else if let Some(loss) = self.early.iter_mut().find(|loss| loss.cookie == connection.cookie) {
             *loss = connection.clone();
         }

@@ -348,9 +348,7 @@ fn apply(container: &mut Container, input: Input) {
         Input::ProcessExited(exit) => container.exited(exit),
         Input::Signal(signal) => container.signal(signal),
         Input::ConnectionEnded(connection) => container.connection_ended(&connection),
-        Input::ConnectionRevised { connection, previous } => {
-            container.connection_revised(&connection, previous.0)
-        }
+        Input::ConnectionRevised { connection, .. } => container.connection_revised(&connection),
         Input::Listener { at, process, local, open, by_death, .. } => {
             container.listener(at, process, local, open, by_death);
         }

@@ -58,14 +58,22 @@ impl Ledger {
         true
     }
 
+    /// Whether the end of this connection was counted.
+    pub fn knows(&self, cookie: SocketCookie) -> bool {
+        self.fates.contains_key(&cookie)
+    }
+
     /// Moves a connection to another fate. Returns whether that is news.
-    pub fn revised(&mut self, connection: &Connection, previous: Fate) -> bool {
+    pub fn revised(&mut self, connection: &Connection) -> bool {
         let fate = connection.fate.0;
-        let previous = self.fates.get(&connection.cookie).copied().unwrap_or(previous);
-        if previous == fate {
-            return false;
+        // The record of its end may have been lost: then it stands nowhere yet.
+        match self.fates.get(&connection.cookie) {
+            Some(&previous) if previous == fate => return false,
+            Some(&previous) => {
+                self.totals[previous as usize] = self.totals[previous as usize].saturating_sub(1)
+            }
+            None => {}
         }
-        self.totals[previous as usize] = self.totals[previous as usize].saturating_sub(1);
         self.totals[fate as usize] += 1;
         self.remember(connection.cookie, fate);
         self.listed.retain(|loss| loss.cookie != Some(connection.cookie));

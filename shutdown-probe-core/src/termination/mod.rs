@@ -294,10 +294,13 @@ impl Termination {
     }
 
     /// What came after the end of a connection changed its fate.
-    pub fn revised(&mut self, connection: &Connection, previous: Fate) {
-        if self.ledger.revised(connection, previous) {
+    pub fn revised(&mut self, connection: &Connection) {
+        let is_ours = self.ledger.knows(connection.cookie) || !self.is_over_for(connection);
+        if is_ours && self.ledger.revised(connection) {
             self.changed = true;
-            self.timeline.severed(connection.at, connection.fate.0, connection.peer);
+            if connection.fate.0.is_severed() {
+                self.timeline.severed(connection.at, connection.fate.0, connection.peer);
+            }
         }
     }
 

@@ -215,7 +215,9 @@ fn cut_short(stop: KernelInstant, kill: KernelInstant, subject: Subject) -> bool
 
 /// The handler came after the signal, or the container had not got as far as to listen.
 fn was_not_ready(stop: &Stop, kill: &Kill, listener_opened: bool) -> bool {
-    let handler_came_later = stop.signal.handler != Handler::Installed && kill.handler == Handler::Installed;
+    let handler_came_later = kill.target == stop.signal.target
+        && stop.signal.handler != Handler::Installed
+        && kill.handler == Handler::Installed;
     let never_served = stop.signal.accepted == 0 && !stop.listening;
     let was_starting = listener_opened || stop.age.is_some_and(|age| age < STARTING);
     handler_came_later || (never_served && was_starting)
