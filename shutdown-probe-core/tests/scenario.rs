@@ -70,7 +70,7 @@ fn a_drain_that_finishes_is_clean() {
     script.at(1_400).closed(5002, Fate::Drained).exit(1, Some(0), None).empty();
     let report = script.report();
     assert_eq!((report.cause, report.severed_total, report.drained_total), (Cause::Clean, 0, 1));
-    assert_eq!(report.advice, [String::new(); 0]);
+    assert!(report.advice.is_empty());
     assert!(script.counts.contains(&Count::Drained { count: 1 }));
 }
 
