@@ -36,7 +36,7 @@ fn hand_over() -> Result<(), String> {
 fn source() -> Result<PathBuf, String> {
     match env::var_os(OBJECT) {
         Some(path) => Ok(PathBuf::from(path)),
-        None => Ok(directory("CARGO_MANIFEST_DIR")?.join("../target/bpf").join(NAME)),
+        None => Ok(directory("CARGO_MANIFEST_DIR")?.with_file_name("target").join("bpf").join(NAME)),
     }
 }
 

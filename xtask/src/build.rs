@@ -69,7 +69,7 @@ fn ebpf(context: &Context) -> Result<()> {
         .arg("--target-dir")
         .arg(context.workspace.ebpf_target())
         .current_dir(context.workspace.ebpf_crate())
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(ARCH).join("\x1f"));
+        .env("CARGO_ENCODED_RUSTFLAGS", flags().join("\x1f"));
     let object = only_program(cargo::executables(&mut build)?)?;
     publish(&object.path, &context.workspace.ebpf_object())
 }
@@ -80,11 +80,15 @@ fn complete_toolchain(context: &Context) -> Result<Toolchain> {
     })
 }
 
-/// `--btf` turns the debug information into what `CO-RE` maps and typed kernel pointers need; `bpf_target_arch`
-/// tells aya-ebpf whose registers it reads.
-fn flags(arch: &str) -> Vec<String> {
-    let words = ["-C", "debuginfo=2", "-C", "link-arg=--btf", "--cfg"];
-    words.map(String::from).into_iter().chain([format!("bpf_target_arch=\"{arch}\"")]).collect()
+/// `--btf` turns the debug information into the BTF that typed maps and kernel pointers need.
+fn flags() -> Vec<String> {
+    let btf = ["-C", "debuginfo=2", "-C", "link-arg=--btf"].map(String::from);
+    btf.into_iter().chain(architecture_flags()).collect()
+}
+
+/// Tells aya-ebpf whose registers it reads: the object runs where it is built.
+pub fn architecture_flags() -> [String; 2] {
+    ["--cfg".to_owned(), format!("bpf_target_arch=\"{ARCH}\"")]
 }
 
 fn only_program(mut built: Vec<cargo::Executable>) -> Result<cargo::Executable> {
@@ -118,11 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn flags_name_the_architecture() {
-        assert_eq!(
-            flags("aarch64"),
-            ["-C", "debuginfo=2", "-C", "link-arg=--btf", "--cfg", "bpf_target_arch=\"aarch64\""]
-        );
+    fn flags_ask_for_btf_and_name_the_architecture() {
+        let architecture = format!("bpf_target_arch=\"{}\"", std::env::consts::ARCH);
+        assert_eq!(flags(), ["-C", "debuginfo=2", "-C", "link-arg=--btf", "--cfg", &architecture]);
     }
 
     #[test]

@@ -12,6 +12,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
+/// By this rustup's rustc knows which one it is. Without it, it believes a `rust-toolchain.toml` that some
+/// dependency has left in its package, and goes to download that.
+const TOOLCHAIN: &str = "RUSTUP_TOOLCHAIN";
+
 /// cargo, of the toolchain that runs us, on the workspace.
 pub fn workspace(context: &Context, subcommand: &str) -> Result<Command> {
     let mut command = Command::new(own_cargo());
@@ -36,6 +40,7 @@ pub fn own(context: &Context, subcommand: &str) -> Result<Command> {
 /// Makes `command`, the cargo of another toolchain, deaf to what was said to ours.
 pub fn isolate(command: &mut Command) {
     remove_variables(command, is_about_build);
+    command.env_remove(TOOLCHAIN);
 }
 
 fn own_cargo() -> OsString {
@@ -60,7 +65,7 @@ fn is_about_xtask(name: &str) -> bool {
 
 /// All that steers a build, less what the user says of the network and of directories.
 fn is_about_build(name: &str) -> bool {
-    const COMPILER: [&str; 8] = [
+    const COMPILER: [&str; 7] = [
         "RUSTC",
         "RUSTC_BOOTSTRAP",
         "RUSTC_WORKSPACE_WRAPPER",
@@ -68,7 +73,6 @@ fn is_about_build(name: &str) -> bool {
         "RUSTDOC",
         "RUSTDOCFLAGS",
         "RUSTFLAGS",
-        "RUSTUP_TOOLCHAIN",
     ];
     const USERS: [&str; 8] = [
         "CARGO_BUILD_JOBS",
@@ -129,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_outer_build_does_not_leak() {
-        for name in ["RUSTC", "RUSTFLAGS", "RUSTUP_TOOLCHAIN", "CARGO", "CARGO_ENCODED_RUSTFLAGS"] {
+        for name in ["RUSTC", "RUSTFLAGS", "CARGO", "CARGO_ENCODED_RUSTFLAGS"] {
             assert!(is_about_build(name), "{name}");
         }
         for name in ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "CARGO_PROFILE_RELEASE_LTO", "CARGO_PKG_NAME"]
@@ -139,19 +143,33 @@ mod tests {
     }
 
     #[test]
+    fn another_toolchain_is_not_taken_for_ours() {
+        let mut command = Command::new("cargo");
+        isolate(&mut command);
+        assert!(command.get_envs().any(|variable| variable == (TOOLCHAIN.as_ref(), None)));
+    }
+
+    #[test]
     fn the_users_word_on_network_and_directories_stays() {
         for name in ["CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_REGISTRIES_X_INDEX", "CARGO_REGISTRY_TOKEN"] {
             assert!(!is_about_build(name), "{name}");
         }
-        for name in ["CARGO_HTTP_PROXY", "CARGO_TERM_COLOR", "PATH", "HOME", "RUST_BACKTRACE", "RUSTUP_HOME"]
-        {
+        for name in [
+            "CARGO_HTTP_PROXY",
+            "CARGO_TERM_COLOR",
+            "PATH",
+            "HOME",
+            "RUST_BACKTRACE",
+            "RUSTUP_HOME",
+            TOOLCHAIN,
+        ] {
             assert!(!is_about_build(name), "{name}");
         }
     }
 
     #[test]
     fn the_workspace_keeps_its_flags_and_toolchain() {
-        for name in ["RUSTFLAGS", "RUSTUP_TOOLCHAIN", "RUSTC_WRAPPER", "CARGO_PROFILE_DEV_DEBUG"] {
+        for name in ["RUSTFLAGS", TOOLCHAIN, "RUSTC_WRAPPER", "CARGO_PROFILE_DEV_DEBUG"] {
             assert!(!is_about_xtask(name), "{name}");
         }
         for name in ["CARGO", "CARGO_MANIFEST_DIR", "CARGO_PKG_VERSION"] {

@@ -57,7 +57,7 @@ impl Workspace {
     }
 
     pub fn python_requirements(&self) -> PathBuf {
-        self.root.join("zoo/requirements.txt")
+        self.root.join("zoo/servers/requirements.txt")
     }
 
     pub fn metrics_doc(&self) -> PathBuf {

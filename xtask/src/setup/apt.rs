@@ -10,7 +10,7 @@ const WHY: &str = "install packages with apt-get";
 
 /// Fetches the package lists. Called once, and only when something has to be installed.
 pub fn update(context: &Context) -> Result<()> {
-    command::run(apt_get(context)?.args(["update", "-q"]))
+    command::run(apt_get(context)?.args(["update", "-qq"]))
 }
 
 /// Those of `packages` that apt could install.
@@ -24,7 +24,7 @@ pub fn offered<'a>(packages: impl IntoIterator<Item = &'a &'a str>) -> Result<BT
 /// Installs them, and removes nothing: rustc-web would take the place of rustc or of a packaged rustup.
 pub fn install(context: &Context, packages: &[&str]) -> Result<()> {
     let mut install = apt_get(context)?;
-    install.args(["install", "-y", "-q", "--no-install-recommends", "--no-remove"]).args(packages);
+    install.args(["install", "-y", "-qq", "--no-install-recommends", "--no-remove"]).args(packages);
     command::run(&mut install)
 }
 

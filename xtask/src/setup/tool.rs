@@ -56,7 +56,7 @@ const TOOLS: [Tool; 16] = [
     Tool::program("python3 venv", &["python3-venv"], "services of the zoo")
         .recognised_by(&["python3"])
         .tried_with(&["-c", "import ensurepip, venv"]),
-    Tool::program("go", &["golang"], "services of the zoo"),
+    Tool::program("go", &["golang-go"], "services of the zoo"),
     Tool::program("java", &["default-jdk-headless"], "services of the zoo").recognised_by(&["java", "javac"]),
     Tool::program("nginx", &["nginx-light", "nginx"], "services of the zoo").starts("nginx"),
     Tool::program("haproxy", &["haproxy"], "services of the zoo").starts("haproxy"),

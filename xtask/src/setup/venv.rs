@@ -1,4 +1,4 @@
-//! The Python environment of the zoo: its packages are in no distribution at one version.
+//! The Python environment of the zoo. Made here, as the user: the zoo itself runs as root and only checks the stamp.
 
 use crate::command;
 use crate::context::Context;
@@ -25,7 +25,7 @@ pub fn ensure(context: &Context) -> Result<()> {
     command::run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&venv))?;
     command::run(
         Command::new(venv.join("bin/pip"))
-            .args(["install", "--quiet", "--disable-pip-version-check", "--requirement"])
+            .args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"])
             .arg(&path),
     )?;
     // Last, so that what was interrupted is made anew.

@@ -1,9 +1,11 @@
 //! Form: rustfmt and clippy.
 
+use crate::build;
 use crate::cargo;
 use crate::command;
 use crate::context::Context;
 use anyhow::Result;
+use std::process::Command;
 
 /// Both sides.
 pub fn format(context: &Context) -> Result<()> {
@@ -12,8 +14,29 @@ pub fn format(context: &Context) -> Result<()> {
     command::run(cargo::workspace(context, "fmt")?.arg("--manifest-path").arg(manifest).arg("--check"))
 }
 
-/// All features, or the kernel tests would not be looked at.
+/// Both sides. All features, or the kernel tests would not be looked at.
 pub fn clippy(context: &Context) -> Result<()> {
-    let mut clippy = cargo::workspace(context, "clippy")?;
-    command::run(clippy.args(["--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]))
+    let mut user_space = cargo::workspace(context, "clippy")?;
+    command::run(user_space.args([
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    command::run(ebpf_clippy(context)?.args(["--", "-D", "warnings"]))
+}
+
+/// The eBPF side is looked at as if it were for the host: its own compiler may come without clippy, and the
+/// stable one without a core library for the real target.
+fn ebpf_clippy(context: &Context) -> Result<Command> {
+    let mut clippy = cargo::own(context, "clippy")?;
+    clippy
+        .arg("--target-dir")
+        .arg(context.workspace.ebpf_target().join("clippy"))
+        .current_dir(context.workspace.ebpf_crate())
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", build::architecture_flags().join("\x1f"));
+    Ok(clippy)
 }
