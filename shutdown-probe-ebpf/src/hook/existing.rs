@@ -1,0 +1,132 @@
+//! What was there before the probe. The iterators see every network namespace, and the owner of
+//! each socket; they run to the end before the first record is read.
+
+use crate::connection::{listener, remember, tcp};
+use crate::container::{Known, of_task};
+use crate::hook::state::add_listener;
+use crate::kernel::{Sock, Task, TcpSock};
+use crate::maps::Socket;
+use crate::offsets::SOCKET_SK;
+use aya_ebpf::helpers::generated::bpf_sock_from_file;
+use core::ffi::c_void;
+use shutdown_probe_common::connection::{flag, role};
+
+/// `struct bpf_iter__task`.
+#[repr(C)]
+struct TaskContext {
+    meta: *const c_void,
+    task: *const c_void,
+}
+
+/// `struct bpf_iter__task_file`.
+#[repr(C)]
+struct FileContext {
+    meta: *const c_void,
+    task: *const c_void,
+    descriptor: u64,
+    file: *const c_void,
+}
+
+/// Finds the main process of each container: the oldest that came from outside.
+#[inline(always)]
+pub fn process(context: *const c_void) {
+    // SAFETY: the kernel calls this iterator with this context.
+    let task = unsafe { (*context.cast::<TaskContext>()).task };
+    if task.is_null() {
+        return;
+    }
+    let task = Task::new(task as u64);
+    if !task.is_leader() {
+        return;
+    }
+    let Some(container) = of_task(task).and_then(Known::get) else { return };
+    if of_task(task.parent()) == Some(container.id) {
+        return;
+    }
+    let process = task.process();
+    let main = container.main();
+    if main.tgid == 0 || process.start < main.start {
+        container.set_main(process);
+    }
+}
+
+struct Found {
+    task: Task,
+    container: u64,
+    sk: Sock,
+    tcp: TcpSock,
+}
+
+/// The TCP socket of a process of a container, where the file is one.
+#[inline(always)]
+fn socket(context: *const c_void) -> Option<Found> {
+    // SAFETY: the kernel calls this iterator with this context.
+    let (task, file) = unsafe {
+        let context = context.cast::<FileContext>();
+        ((*context).task, (*context).file)
+    };
+    if task.is_null() || file.is_null() {
+        return None;
+    }
+    let task = Task::new(task as u64);
+    let container = of_task(task)?;
+    // SAFETY: the pointer is to a file, as the helper demands.
+    let socket = unsafe { bpf_sock_from_file(file.cast_mut().cast()) };
+    if socket.is_null() {
+        return None;
+    }
+    // SAFETY: the pointer is to a socket, the offset is of its `sk`.
+    let sk: *const c_void = unsafe {
+        socket.cast::<c_void>().byte_add(SOCKET_SK.load() as usize).cast::<*const c_void>().read_volatile()
+    };
+    if sk.is_null() {
+        return None;
+    }
+    let sk = Sock::new(sk);
+    Some(Found { task, container, sk, tcp: sk.tcp()? })
+}
+
+/// Remembers the listeners, each once: several processes may hold it.
+#[inline(always)]
+pub fn listener_of(context: *const c_void) {
+    let Some(found) = socket(context) else { return };
+    if found.sk.state() != tcp::LISTEN || found.sk.storage().is_some() {
+        return;
+    }
+    let Some(storage) = found.sk.storage_or_new() else { return };
+    storage.container.set(found.container);
+    storage.set(flag::PREEXISTING);
+    add_listener(&found.sk.listen_address(), found.container, found.task.process());
+}
+
+/// Remembers the connections. Runs after [`listener_of`], to know a server's from a client's.
+#[inline(always)]
+pub fn connection(context: *const c_void) {
+    let Some(found) = socket(context) else { return };
+    let state = found.sk.state();
+    if state != tcp::ESTABLISHED && state != tcp::CLOSE_WAIT {
+        return;
+    }
+    if found.sk.storage().is_some() {
+        return;
+    }
+    let is_server = listener(&found.sk.listen_address()).is_some();
+    let role = if is_server { role::SERVER } else { role::CLIENT };
+    let Some(storage) = remember(found.sk, found.tcp, found.container, role) else { return };
+    storage.owner.set(found.task.process());
+    storage.set(flag::PREEXISTING);
+    take_up(found.tcp, storage);
+}
+
+/// When data last went each way tells who spoke last; at the same tick, nobody knows.
+#[inline(always)]
+fn take_up(tcp: TcpSock, storage: &Socket) {
+    let since = tcp.last_received().wrapping_sub(tcp.last_sent()) as i32;
+    let unread = tcp.rcv_nxt().wrapping_sub(tcp.copied_seq());
+    // How much was written since that read is not known: one byte stands for some.
+    let written = u32::from(since < 0);
+    storage.write_seq.set(tcp.write_seq().wrapping_sub(written));
+    if since < 0 || since > 0 && unread == 0 {
+        storage.set(flag::READ);
+    }
+}
