@@ -61,8 +61,8 @@ impl Elevation {
                 Ok(command)
             }
             Way::None => {
-                let what = format!("root is needed to {why}, and there is no sudo");
-                Err(MissingTool::new(what, ["su -c 'cargo xtask ...'"]).into())
+                let what = format!("root is needed to {why}: install sudo, or become root");
+                Err(MissingTool::new(what, [] as [&str; 0]).into())
             }
         }
     }
@@ -105,6 +105,6 @@ mod tests {
     fn without_sudo_it_says_so() {
         let error = through(Way::None).command("ip", &[], "make a network").unwrap_err();
         assert!(error.is::<MissingTool>());
-        assert!(error.to_string().starts_with("root is needed to make a network, and there is no sudo"));
+        assert_eq!(error.to_string(), "root is needed to make a network: install sudo, or become root");
     }
 }

@@ -43,7 +43,10 @@ pub fn run(context: &Context, scope: Scope) -> Result<()> {
         Scope::BuildAndTest => tool::missing(context),
     };
     let toolchain_missing = survey.findings().iter().all(|finding| finding.toolchain.is_err());
-    let from_debian = toolchain_missing && survey.allows(Kind::Debian) && os.is_debian();
+    let from_debian = toolchain_missing && survey.allows(Kind::Debian);
+    if (toolchain_missing || !tools.is_empty()) && !os.is_debian() {
+        return Err(by_hand(&os, toolchain_missing, &tools).into());
+    }
     install_packages(context, &os, from_debian, &tools)?;
     if toolchain_missing {
         complete_toolchain(context, from_debian)?;
@@ -70,27 +73,26 @@ fn report_toolchains(survey: &Survey) {
     }
 }
 
-/// One transaction for all that apt can give.
+/// One transaction for all that apt can give. Debian only.
 fn install_packages(context: &Context, os: &OsRelease, toolchain: bool, tools: &[&Tool]) -> Result<()> {
     if !toolchain && tools.is_empty() {
         return Ok(());
     }
-    if !os.is_debian() {
-        return Err(tools_to_install_by_hand(os, tools).into());
-    }
     apt::update(context)?;
-    let offered = apt::offered(tools.iter().flat_map(|tool| tool.packages).chain(&debian::PACKAGES))?;
+    let of_toolchain = debian::PACKAGES.iter().chain([&debian::PREBUILT_CORE]);
+    let offered = apt::offered(tools.iter().flat_map(|tool| tool.packages).chain(of_toolchain))?;
     if toolchain && !debian::PACKAGES.iter().all(|package| offered.contains(*package)) {
         return Err(no_toolchain("this release does not have the packages of Debian's rustc-web").into());
     }
     let selection = tool::select(tools, &offered);
     if !selection.unavailable.is_empty() {
-        return Err(tools_to_install_by_hand(os, &selection.unavailable).into());
+        return Err(by_hand(os, false, &selection.unavailable).into());
     }
     let mut packages = selection.packages;
     if toolchain {
         line(Status::Installing, Kind::Debian.name(), debian::PACKAGES.join(" "));
         packages.extend(debian::PACKAGES);
+        packages.extend(offered.contains(debian::PREBUILT_CORE).then_some(debian::PREBUILT_CORE));
     }
     services::kept_off(context, &selection.services, || apt::install(context, &packages))
 }
@@ -116,10 +118,18 @@ fn no_toolchain(what: &str) -> MissingTool {
     MissingTool::new(what, toolchain::NIGHTLY_COMMANDS)
 }
 
-fn tools_to_install_by_hand(os: &OsRelease, tools: &[&Tool]) -> MissingTool {
-    let names: Vec<String> = tools.iter().map(|tool| format!("{} ({})", tool.name, tool.purpose)).collect();
-    let what = format!("setup cannot install these on {}: {}", os.name(), names.join(", "));
-    let packages: Vec<&str> = tools.iter().filter_map(|tool| tool.packages.first().copied()).collect();
-    let command = format!("<your package manager> install {}    # Debian's names", packages.join(" "));
-    MissingTool::new(what, [command])
+/// What is left to the user.
+fn by_hand(os: &OsRelease, toolchain: bool, tools: &[&Tool]) -> MissingTool {
+    let mut names: Vec<String> =
+        tools.iter().map(|tool| format!("{} ({})", tool.name, tool.purpose)).collect();
+    let mut commands = Vec::new();
+    if toolchain {
+        names.insert(0, "a toolchain for eBPF".to_owned());
+        commands.extend(toolchain::NIGHTLY_COMMANDS.map(String::from));
+    }
+    if !tools.is_empty() {
+        let packages: Vec<&str> = tools.iter().filter_map(|tool| tool.packages.first().copied()).collect();
+        commands.push(format!("<your package manager> install {}    # Debian's names", packages.join(" ")));
+    }
+    MissingTool::new(format!("setup cannot install on {}: {}", os.name(), names.join(", ")), commands)
 }

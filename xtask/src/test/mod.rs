@@ -79,11 +79,9 @@ pub fn run(context: &Context, quick: bool, only: Option<Step>) -> Result<()> {
         let time = begun.elapsed();
         summary.add(step.name(), if result.is_ok() { Outcome::Passed(time) } else { Outcome::Failed(time) });
         if result.is_err() {
-            println!("\n{summary}");
+            println!("\n{summary}\n\nrepeat it with: cargo xtask test --only {}", step.name());
         }
-        result.with_context(|| {
-            format!("step '{0}' failed; repeat it with: cargo xtask test --only {0}", step.name())
-        })?;
+        result.with_context(|| format!("step '{}' failed", step.name()))?;
     }
     println!("\n{summary}");
     Ok(())

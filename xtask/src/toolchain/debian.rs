@@ -12,16 +12,12 @@ const RUSTC: &str = "/usr/bin/rustc";
 const CARGO: &str = "/usr/bin/cargo";
 const CORE_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/core/src/lib.rs";
 
-/// The compiler, the core library (as source and prebuilt), and what bpf-linker is built with.
-pub const PACKAGES: [&str; 7] = [
-    "rustc-web",
-    "cargo-web",
-    "rust-web-src",
-    "libstd-rust-web-dev-bpf",
-    "llvm-22-dev",
-    "libpolly-22-dev",
-    "clang-22",
-];
+/// The compiler, the core library's source, and what bpf-linker is built with.
+pub const PACKAGES: [&str; 6] =
+    ["rustc-web", "cargo-web", "rust-web-src", "llvm-22-dev", "libpolly-22-dev", "clang-22"];
+
+/// Saves building the core library; not every release has it.
+pub const PREBUILT_CORE: &str = "libstd-rust-web-dev-bpf";
 
 /// The toolchain, or what it lacks.
 pub fn find(context: &Context) -> Result<Toolchain, Vec<String>> {
