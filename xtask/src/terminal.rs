@@ -28,6 +28,11 @@ impl Palette {
         Self { coloured: stream.is_terminal() && !refused }
     }
 
+    /// For programs that have to be told.
+    pub fn option(self) -> &'static str {
+        if self.coloured { "--color=always" } else { "--color=never" }
+    }
+
     pub fn bold(self, text: impl Display) -> String {
         self.paint("1", text)
     }

@@ -4,14 +4,18 @@ use crate::build;
 use crate::cargo;
 use crate::command;
 use crate::context::Context;
+use crate::terminal::stdout;
 use anyhow::Result;
 use std::process::Command;
 
 /// Both sides.
 pub fn format(context: &Context) -> Result<()> {
-    command::run(cargo::workspace(context, "fmt")?.args(["--all", "--check"]))?;
-    let manifest = context.workspace.ebpf_crate().join("Cargo.toml");
-    command::run(cargo::workspace(context, "fmt")?.arg("--manifest-path").arg(manifest).arg("--check"))
+    // Left to itself, rustfmt colours what nobody looks at.
+    let colour = stdout().option();
+    command::run(cargo::workspace(context, "fmt")?.args(["--all", "--check", "--", colour]))?;
+    let mut ebpf = cargo::workspace(context, "fmt")?;
+    ebpf.arg("--manifest-path").arg(context.workspace.ebpf_crate().join("Cargo.toml"));
+    command::run(ebpf.args(["--check", "--", colour]))
 }
 
 /// Both sides. All features, or the kernel tests would not be looked at.

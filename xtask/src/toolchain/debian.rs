@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 
 const RUSTC: &str = "/usr/bin/rustc";
 const CARGO: &str = "/usr/bin/cargo";
-const CORE_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/core/src/lib.rs";
+/// What cargo itself looks for before it builds the core library.
+const CORE_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/Cargo.lock";
 
 /// The compiler, the core library's source, and what bpf-linker is built with.
 pub const PACKAGES: [&str; 6] =
