@@ -60,7 +60,10 @@ pub mod kind {
 /// One record, whichever it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[expect(missing_docs, reason = "each variant is the record of its name")]
-#[expect(clippy::large_enum_variant, reason = "a record lives on the stack for one conversion; there is no heap here")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a record lives on the stack for one conversion; there is no heap here"
+)]
 pub enum Record {
     CgroupMade(CgroupMade),
     CgroupRemoved(CgroupRemoved),
