@@ -1,0 +1,128 @@
+//! What is answered to which path.
+
+use super::page::PAGE;
+use super::query::Query;
+use super::{ProbeStatus, Shared, Stage};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query as Parameters, State};
+use axum::http::header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use jiff::Timestamp;
+use serde::Serialize;
+use shutdown_probe_core::report::Termination;
+
+const TEXT: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; charset=utf-8");
+/// The media type of Prometheus' text format.
+const EXPOSITION: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+const HTML: (HeaderName, &str) = (CONTENT_TYPE, "text/html; charset=utf-8");
+/// The page loads nothing and is framed by nobody.
+const NOTHING_LOADED: (HeaderName, &str) =
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+const AS_DECLARED: (HeaderName, &str) = (X_CONTENT_TYPE_OPTIONS, "nosniff");
+
+/// Every path and what it answers.
+pub fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route("/metrics", get(metrics))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/probes", get(probes))
+        .route("/api/v1/terminations", get(terminations))
+        .route("/api/v1/terminations/{id}", get(termination))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .with_state(shared)
+}
+
+#[derive(Serialize)]
+struct Terminations<'a> {
+    terminations: Vec<&'a Termination>,
+}
+
+#[derive(Serialize)]
+struct Probes<'a> {
+    stage: &'static str,
+    probes: &'a [ProbeStatus],
+}
+
+#[derive(Serialize)]
+struct Problem {
+    error: String,
+}
+
+fn problem(status: StatusCode, error: impl Into<String>) -> Response {
+    (status, Json(Problem { error: error.into() })).into_response()
+}
+
+async fn page() -> impl IntoResponse {
+    ([HTML, NOTHING_LOADED, AS_DECLARED], PAGE)
+}
+
+async fn metrics(State(shared): State<Shared>) -> Response {
+    shared.metrics.set_kept(shared.store.count());
+    match shared.metrics.render() {
+        Ok(text) => ([EXPOSITION], text).into_response(),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, format!("no exposition: {error}")),
+    }
+}
+
+async fn livez() -> impl IntoResponse {
+    ([TEXT], "alive\n")
+}
+
+async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
+    let (status, text) = match shared.readiness.stage() {
+        Stage::Observing(_) => (StatusCode::OK, "ready\n"),
+        Stage::Attaching => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the probes are being attached\n"),
+        Stage::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "not ready: the daemon is stopping\n"),
+    };
+    (status, [TEXT], text)
+}
+
+async fn probes(State(shared): State<Shared>) -> Response {
+    let stage = shared.readiness.stage();
+    let (stage, probes) = match &stage {
+        Stage::Attaching => ("attaching", [].as_slice()),
+        Stage::Observing(probes) => ("observing", probes.as_ref()),
+        Stage::Stopping => ("stopping", [].as_slice()),
+    };
+    Json(Probes { stage, probes }).into_response()
+}
+
+async fn terminations(
+    State(shared): State<Shared>,
+    query: Result<Parameters<Query>, QueryRejection>,
+) -> Response {
+    let query = match query {
+        Ok(Parameters(query)) => query,
+        Err(rejection) => return problem(StatusCode::BAD_REQUEST, rejection.body_text()),
+    };
+    let limit = match query.limit() {
+        Ok(limit) => limit,
+        Err(error) => return problem(StatusCode::BAD_REQUEST, error),
+    };
+    let now = Timestamp::now();
+    let found = shared.store.newest(limit, |termination| query.fits(termination, now));
+    Json(Terminations { terminations: found.iter().map(AsRef::as_ref).collect() }).into_response()
+}
+
+async fn termination(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
+    match shared.store.get(&id) {
+        Some(termination) => Json(termination.as_ref()).into_response(),
+        None => problem(StatusCode::NOT_FOUND, format!("there is no termination {id:?}, or no longer")),
+    }
+}
+
+async fn not_found(uri: Uri) -> Response {
+    problem(StatusCode::NOT_FOUND, format!("there is nothing at {:?}", uri.path()))
+}
+
+async fn not_allowed() -> Response {
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered");
+    response.headers_mut().insert(ALLOW, axum::http::HeaderValue::from_static("GET, HEAD"));
+    response
+}

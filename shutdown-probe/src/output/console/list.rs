@@ -1,0 +1,95 @@
+//! Terminations as a table, two lines each.
+
+use super::text::{WIDTH, cell, fitted, time};
+use shutdown_probe_core::report::{State, Termination};
+use std::borrow::Borrow;
+
+const WHEN: usize = 14;
+const NUMBER: usize = 8;
+const NAME: usize = WIDTH - WHEN - 2 * NUMBER - 4;
+
+/// The table, in the order given.
+pub fn list<T: Borrow<Termination>>(terminations: &[T]) -> String {
+    if terminations.is_empty() {
+        return "no terminations\n".into();
+    }
+    let mut text = row(&cell("BEGAN (UTC)", WHEN), "CONTAINER", "SEVERED", "DRAINED");
+    let mut incomplete = false;
+    for termination in terminations {
+        let termination = termination.borrow();
+        incomplete |= !termination.measured.complete;
+        text.push_str(&entry(termination));
+    }
+    if incomplete {
+        text.push_str("\n? not everything could be measured: there may be more\n");
+    }
+    text
+}
+
+fn row(when: &str, name: &str, severed: &str, drained: &str) -> String {
+    format!("{when}  {}  {severed:>NUMBER$}{drained:>NUMBER$}\n", cell(name, NAME))
+}
+
+fn entry(termination: &Termination) -> String {
+    let doubt = if termination.measured.complete { "" } else { "?" };
+    let first = row(
+        &cell(&time("%m-%d %H:%M:%S", termination.began_at), WHEN),
+        &name(termination),
+        &format!("{}{doubt}", termination.severed_total),
+        &termination.drained_total.to_string(),
+    );
+    let state = match termination.state {
+        State::InProgress => " (not over)",
+        State::Complete => "",
+    };
+    let second = format!("{}  {}{state}", termination.id, termination.cause.as_str());
+    format!("{first}{}  {}\n", " ".repeat(WHEN), fitted(&second, WIDTH - WHEN - 2))
+}
+
+/// What people call it: namespace and pod in Kubernetes, else the container's name.
+pub fn name(termination: &Termination) -> String {
+    let container = &termination.container;
+    match &container.pod {
+        Some(pod) => format!("{}/{} {}", pod.namespace, pod.name, container.name),
+        None if container.name.is_empty() => container.cgroup.clone(),
+        None => container.name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::sample;
+    use shutdown_probe_core::report::{Container, Measured};
+    use unicode_width::UnicodeWidthStr;
+
+    #[test]
+    fn a_table_has_a_head_and_two_lines_each() {
+        let expected = "\
+BEGAN (UTC)     CONTAINER                                        SEVERED DRAINED
+09-21 14:13:20  web.service                                            3       5
+                42-1  exited_without_drain
+";
+        assert_eq!(list(&[sample::termination()]), expected);
+        assert_eq!(list::<Termination>(&[]), "no terminations\n");
+    }
+
+    #[test]
+    fn doubt_and_progress_are_shown_and_no_line_is_too_long() {
+        let termination = Termination {
+            state: State::InProgress,
+            id: "1fffff-3a5b7c9d1e2f3a".into(),
+            container: Container { name: "x\x1b[31m".repeat(40), ..Container::default() },
+            cause: shutdown_probe_core::cause::Cause::ListenerClosedWhileRouted,
+            measured: Measured { complete: false, ..sample::termination().measured },
+            ..sample::termination()
+        };
+        let text = list(&[termination]);
+        assert!(text.lines().all(|line| line.width() <= WIDTH), "{text}");
+        assert!(
+            text.contains("  3?       5\n")
+                && text.contains("  1fffff-3a5b7c9d1e2f3a  listener_closed_while_routed (not over)\n")
+        );
+        assert!(text.contains("may be more") && !text.contains('\x1b'));
+    }
+}

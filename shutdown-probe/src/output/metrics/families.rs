@@ -1,0 +1,126 @@
+//! The families of series, registered from the [table](super::table).
+
+use super::table::{self, Kind, Spec};
+use prometheus::core::Collector;
+use prometheus::proto::Metric;
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use std::collections::HashMap;
+
+/// Every family, and the registry they are in.
+pub struct Families {
+    pub registry: Registry,
+    pub terminations: IntCounterVec,
+    pub severed: IntCounterVec,
+    pub drained: IntCounterVec,
+    pub stop_signals: IntCounterVec,
+    pub kills: IntCounterVec,
+    pub termination_duration: HistogramVec,
+    pub grace_used: HistogramVec,
+    pub late_connections: IntCounterVec,
+    pub late_arrival: HistogramVec,
+    pub recommended_pre_stop: GaugeVec,
+    pub outbound_severed: IntCounterVec,
+    pub not_measured: IntCounterVec,
+    pub lost_records: IntCounterVec,
+    pub recursion_misses: IntCounterVec,
+    pub probe_status: IntGaugeVec,
+    pub terminations_kept: IntGaugeVec,
+    pub recording_errors: IntCounterVec,
+    pub build_info: IntGaugeVec,
+}
+
+impl Families {
+    /// Registers what can be measured without Kubernetes.
+    ///
+    /// # Errors
+    /// A name or label that Prometheus does not take: a fault of the table.
+    pub fn register() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let counter = |spec: &Spec| add(&registry, IntCounterVec::new(options(spec), &spec.all_labels())?);
+        let gauge = |spec: &Spec| add(&registry, IntGaugeVec::new(options(spec), &spec.all_labels())?);
+        let histogram = |spec: &Spec| {
+            let buckets = match spec.kind {
+                Kind::Histogram(bounds) => bounds.to_vec(),
+                Kind::Counter | Kind::Gauge => Vec::new(),
+            };
+            let options = HistogramOpts { common_opts: options(spec), buckets };
+            add(&registry, HistogramVec::new(options, &spec.all_labels())?)
+        };
+        Ok(Self {
+            terminations: counter(&table::TERMINATIONS)?,
+            severed: counter(&table::SEVERED)?,
+            drained: counter(&table::DRAINED)?,
+            stop_signals: counter(&table::STOP_SIGNALS)?,
+            kills: counter(&table::KILLS)?,
+            termination_duration: histogram(&table::TERMINATION_DURATION)?,
+            grace_used: histogram(&table::GRACE_USED)?,
+            late_connections: counter(&table::LATE_CONNECTIONS)?,
+            late_arrival: histogram(&table::LATE_ARRIVAL)?,
+            recommended_pre_stop: {
+                let spec = &table::RECOMMENDED_PRE_STOP;
+                add(&registry, GaugeVec::new(options(spec), &spec.all_labels())?)?
+            },
+            outbound_severed: counter(&table::OUTBOUND_SEVERED)?,
+            not_measured: counter(&table::NOT_MEASURED)?,
+            lost_records: counter(&table::LOST_RECORDS)?,
+            recursion_misses: counter(&table::RECURSION_MISSES)?,
+            probe_status: gauge(&table::PROBE_STATUS)?,
+            terminations_kept: gauge(&table::TERMINATIONS_KEPT)?,
+            recording_errors: counter(&table::RECORDING_ERRORS)?,
+            build_info: gauge(&table::BUILD_INFO)?,
+            registry,
+        })
+    }
+
+    /// Removes every series of the container with these label values.
+    pub fn remove_container(&self, own: &[String; table::CONTAINER_LABELS.len()]) {
+        for counters in [
+            &self.terminations,
+            &self.severed,
+            &self.drained,
+            &self.stop_signals,
+            &self.kills,
+            &self.late_connections,
+            &self.outbound_severed,
+            &self.not_measured,
+        ] {
+            remove(counters, own, |labels| counters.remove(labels));
+        }
+        for histograms in [&self.termination_duration, &self.grace_used, &self.late_arrival] {
+            remove(histograms, own, |labels| histograms.remove(labels));
+        }
+        remove(&self.recommended_pre_stop, own, |labels| self.recommended_pre_stop.remove(labels));
+    }
+}
+
+fn options(spec: &Spec) -> Opts {
+    Opts::new(spec.name, spec.help)
+}
+
+fn add<C: Collector + Clone + 'static>(registry: &Registry, family: C) -> prometheus::Result<C> {
+    registry.register(Box::new(family.clone()))?;
+    Ok(family)
+}
+
+/// Removes those series of the family that are this container's. Which ones there are is read from the family
+/// itself, so that no second list can differ from it.
+fn remove(
+    family: &impl Collector,
+    own: &[String; table::CONTAINER_LABELS.len()],
+    remove_one: impl Fn(&HashMap<&str, &str>) -> prometheus::Result<()>,
+) {
+    for family in family.collect() {
+        for series in family.get_metric() {
+            let labels = labels_of(series);
+            let is_own = |(name, value): (&&str, &String)| labels.get(name) == Some(&value.as_str());
+            if table::CONTAINER_LABELS.iter().zip(own).all(is_own) {
+                // It was collected a moment ago and only this function removes: it is there.
+                let _ = remove_one(&labels);
+            }
+        }
+    }
+}
+
+fn labels_of(series: &Metric) -> HashMap<&str, &str> {
+    series.get_label().iter().map(|pair| (pair.name(), pair.value())).collect()
+}

@@ -1,0 +1,118 @@
+//! Which series exist before anything happened, so that `increase()` sees the first event.
+//!
+//! Invariant: only what can happen. A series that turns up without having been foreseen here is counted all
+//! the same; it merely begins at its first value.
+
+use shutdown_probe_common::fate::Fate;
+use shutdown_probe_core::cause::Cause;
+use shutdown_probe_core::trigger::Trigger;
+
+/// The series of severed connections: each fate with the causes it can have.
+pub fn severed() -> Vec<(Fate, Cause)> {
+    let causes_of = |fate| match Cause::of_connection(fate) {
+        Some(cause) => vec![cause],
+        None => process_level().collect(),
+    };
+    let fates = Fate::ALL.into_iter().filter(|fate| fate.is_severed());
+    fates.flat_map(|fate| causes_of(fate).into_iter().map(move |cause| (fate, cause))).collect()
+}
+
+/// The series of terminations: each trigger that needs no Kubernetes, with the causes it can have.
+pub fn terminations() -> Vec<(Trigger, Cause)> {
+    let possible = |trigger: &Trigger| {
+        let trigger = *trigger;
+        let causes = Cause::ALL.iter().copied().filter(move |&cause| is_possible(trigger, cause));
+        causes.map(move |cause| (trigger, cause))
+    };
+    Trigger::ALL.iter().flat_map(possible).collect()
+}
+
+/// The causes that say how the process ended.
+fn process_level() -> impl Iterator<Item = Cause> {
+    Cause::ALL.iter().copied().filter(|&cause| level(cause) == Level::Process)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// How the process ended.
+    Process,
+    /// What befell connections that no process held.
+    Connection,
+    /// What only framing or Kubernetes can tell.
+    Context,
+    /// Nothing was lost.
+    Nothing,
+}
+
+const fn level(cause: Cause) -> Level {
+    match cause {
+        Cause::StopSignalKilledProcess
+        | Cause::ExitedWithoutDrain
+        | Cause::IgnoredStopSignal
+        | Cause::StopSignalNotForwarded
+        | Cause::SignalBeforeReady
+        | Cause::GraceExceeded
+        | Cause::WaitedOnIdleConnections
+        | Cause::GraceCutShort
+        | Cause::KilledWithoutStopSignal
+        | Cause::Crashed => Level::Process,
+        Cause::ListenerClosedWhileRouted | Cause::AcceptQueueDropped | Cause::KeepaliveRace => {
+            Level::Connection
+        }
+        Cause::StreamWithoutGoaway | Cause::SidecarGoneFirst | Cause::NetworkWithdrawn => Level::Context,
+        Cause::Clean => Level::Nothing,
+    }
+}
+
+fn is_possible(trigger: Trigger, cause: Cause) -> bool {
+    match (trigger, level(cause)) {
+        (_, Level::Context) => false,
+        (Trigger::ContainerStopped, _) => cause != Cause::Crashed,
+        (Trigger::OomKilled | Trigger::Crashed | Trigger::Completed, Level::Connection | Level::Nothing) => {
+            true
+        }
+        (Trigger::OomKilled, Level::Process) => cause == Cause::KilledWithoutStopSignal,
+        (Trigger::Crashed | Trigger::Completed, Level::Process) => cause == Cause::Crashed,
+        (Trigger::Unknown, _) => cause == Cause::Clean,
+        // What set these off is known from Kubernetes alone.
+        (
+            Trigger::PodDeleted
+            | Trigger::Rollout
+            | Trigger::ScaledDown
+            | Trigger::Evicted
+            | Trigger::NodeShutdown
+            | Trigger::Preempted
+            | Trigger::LivenessFailed
+            | Trigger::StartupFailed
+            | Trigger::ForceDeleted,
+            _,
+        ) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_severed_fate_has_its_causes_and_no_other() {
+        let series = severed();
+        let count = |fate| series.iter().filter(|(known, _)| *known == fate).count();
+        assert_eq!(count(Fate::UnansweredRequest), 10);
+        assert_eq!(count(Fate::Refused), 1);
+        assert_eq!(count(Fate::Drained), 0);
+        assert_eq!(series.len(), 4 * 10 + 3);
+        assert!(series.contains(&(Fate::NeverAccepted, Cause::AcceptQueueDropped)));
+        assert!(!series.iter().any(|(_, cause)| *cause == Cause::Clean));
+    }
+
+    #[test]
+    fn a_container_alone_can_be_stopped_killed_or_end() {
+        let series = terminations();
+        assert!(series.contains(&(Trigger::ContainerStopped, Cause::Clean)));
+        assert!(series.contains(&(Trigger::Crashed, Cause::Crashed)));
+        assert!(series.contains(&(Trigger::OomKilled, Cause::KilledWithoutStopSignal)));
+        assert!(!series.iter().any(|(trigger, _)| *trigger == Trigger::Rollout));
+        assert!(series.len() < 40, "{} series for each container", series.len());
+    }
+}

@@ -1,0 +1,113 @@
+//! The terminations of late: what the API and the page show.
+//!
+//! Invariants: the number of complete ones is bounded, the oldest go first; one in progress is always
+//! there; a report replaces what was said before under its id.
+
+use shutdown_probe_core::report::{State, Termination};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The terminations of late.
+#[derive(Debug)]
+pub struct Store {
+    keep: usize,
+    held: RwLock<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    by_id: HashMap<String, Arc<Termination>>,
+    /// Ids in the order in which they became complete.
+    complete: VecDeque<String>,
+}
+
+impl Store {
+    /// An empty store that keeps this many complete terminations.
+    pub fn new(keep: usize) -> Self {
+        Self { keep, held: RwLock::default() }
+    }
+
+    /// Takes a termination as it stands now.
+    pub fn put(&self, termination: Termination) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let id = termination.id.clone();
+        let completed = termination.state == State::Complete;
+        let before = held.by_id.insert(id.clone(), Arc::new(termination));
+        if completed && before.is_none_or(|before| before.state != State::Complete) {
+            held.complete.push_back(id);
+        }
+        while held.complete.len() > self.keep {
+            if let Some(oldest) = held.complete.pop_front() {
+                held.by_id.remove(&oldest);
+            }
+        }
+    }
+
+    /// The termination of this id.
+    pub fn get(&self, id: &str) -> Option<Arc<Termination>> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).by_id.get(id).cloned()
+    }
+
+    /// At most `limit` terminations that fit, those that began last first.
+    pub fn newest(&self, limit: usize, fits: impl Fn(&Termination) -> bool) -> Vec<Arc<Termination>> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<_> = held.by_id.values().filter(|it| fits(it)).cloned().collect();
+        drop(held);
+        found.sort_by(|a, b| b.began_at.total_cmp(&a.began_at).then_with(|| b.id.cmp(&a.id)));
+        found.truncate(limit);
+        found
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).by_id.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::sample;
+
+    fn ids(store: &Store) -> Vec<String> {
+        store.newest(usize::MAX, |_| true).iter().map(|it| it.id.clone()).collect()
+    }
+
+    fn termination(id: &str, state: State, began_at: f64) -> Termination {
+        Termination { id: id.into(), state, began_at, ..sample::termination() }
+    }
+
+    #[test]
+    fn the_oldest_complete_ones_go_first_and_those_in_progress_stay() {
+        let store = Store::new(2);
+        store.put(termination("running", State::InProgress, 1.0));
+        for (id, began_at) in [("a", 2.0), ("b", 3.0), ("c", 4.0)] {
+            store.put(termination(id, State::InProgress, began_at));
+            store.put(termination(id, State::Complete, began_at));
+        }
+        assert_eq!(ids(&store), ["c", "b", "running"]);
+        assert!(store.get("a").is_none());
+        assert_eq!(store.count(), 3);
+    }
+
+    #[test]
+    fn a_later_report_replaces_and_a_repeated_one_counts_once() {
+        let store = Store::new(2);
+        store.put(termination("a", State::Complete, 1.0));
+        store.put(Termination { severed_total: 7, ..termination("a", State::Complete, 1.0) });
+        store.put(termination("b", State::Complete, 2.0));
+        assert_eq!(ids(&store), ["b", "a"]);
+        assert_eq!(store.get("a").map(|it| it.severed_total), Some(7));
+    }
+
+    #[test]
+    fn newest_are_limited_after_they_are_chosen() {
+        let store = Store::new(10);
+        for n in 0..6_u8 {
+            store.put(termination(&n.to_string(), State::Complete, f64::from(n)));
+        }
+        let even = |it: &Termination| it.began_at % 2.0 == 0.0;
+        let found: Vec<_> = store.newest(2, even).iter().map(|it| it.id.clone()).collect();
+        assert_eq!(found, ["4", "2"]);
+    }
+}
