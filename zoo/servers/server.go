@@ -1,0 +1,57 @@
+// A server of net/http; the one argument names how it treats SIGTERM.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+func answer(w http.ResponseWriter, r *http.Request) {
+	_, peer, _ := net.SplitHostPort(r.RemoteAddr)
+	fmt.Printf("read %s\n", peer)
+	milliseconds, _ := strconv.Atoi(r.URL.Query().Get("ms"))
+	if r.URL.Path == "/stream" {
+		fmt.Fprintln(w, "begun")
+		w.(http.Flusher).Flush()
+	}
+	time.Sleep(time.Duration(milliseconds) * time.Millisecond)
+	fmt.Fprintln(w, "ok")
+}
+
+func main() {
+	server := &http.Server{Handler: http.HandlerFunc(answer)}
+	listener, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("ADDRESS"), os.Getenv("PORT")))
+	if err != nil {
+		panic(err)
+	}
+	stop := make(chan os.Signal, 1)
+	finished := make(chan struct{})
+	switch os.Args[1] {
+	case "none":
+	case "shutdown":
+		signal.Notify(stop, syscall.SIGTERM)
+		go func() {
+			<-stop
+			// Waits for what is in flight; closes what is idle; no limit of its own.
+			if err := server.Shutdown(context.Background()); err != nil {
+				panic(err)
+			}
+			close(finished)
+		}()
+	default:
+		panic("unknown style " + os.Args[1])
+	}
+	fmt.Println("listening")
+	if err := server.Serve(listener); err != http.ErrServerClosed {
+		panic(err)
+	}
+	fmt.Println("closed")
+	<-finished
+}

@@ -1,0 +1,56 @@
+// The story's service, in the styles in which services end: the one argument names it.
+'use strict';
+
+const http = require('node:http');
+const http2 = require('node:http2');
+
+const style = process.argv[2];
+const port = Number(process.env.PORT);
+let stopping = false;
+
+function say(line) {
+  process.stdout.write(line + '\n');
+}
+
+function answer(request, response) {
+  const peer = request.socket.remotePort;
+  say(`read ${peer}`);
+  const url = new URL(request.url, 'http://zoo');
+  const milliseconds = Number(url.searchParams.get('ms') || 0);
+  const finish = () => {
+    if (stopping && style === 'drain') response.setHeader('Connection', 'close');
+    response.end('ok\n', () => say(`answered ${peer}`));
+  };
+  if (url.pathname === '/stream') {
+    response.write('begun\n');
+    setTimeout(() => response.end('ended\n'), milliseconds);
+  } else if (milliseconds > 0) {
+    setTimeout(finish, milliseconds);
+  } else {
+    finish();
+  }
+}
+
+const server = style.startsWith('http2') ? http2.createServer(answer) : http.createServer(answer);
+
+const handlers = {
+  // Nothing is handled: the default action of SIGTERM, or none for PID 1.
+  'none': null,
+  // The worst of the well-meant ones.
+  'exit': () => process.exit(0),
+  // Waits for every connection, also for those that become idle only after this call.
+  'close': () => server.close(() => process.exit(0)),
+  // Stops accepting, lets go of the idle ones, finishes the rest and asks its clients to leave.
+  'drain': () => {
+    stopping = true;
+    server.close(() => process.exit(0));
+    server.closeIdleConnections();
+    say('closed');
+  },
+  'http2': null,
+};
+
+const handler = handlers[style];
+if (handler === undefined) throw new Error(`unknown style ${style}`);
+if (handler) process.on('SIGTERM', handler);
+server.listen(port, process.env.ADDRESS, () => say('listening'));

@@ -1,0 +1,79 @@
+"""A threading server of the standard library; the one argument names how it treats SIGTERM."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlparse
+
+STYLE = sys.argv[1]
+busy = threading.Semaphore(0)
+lock = threading.Lock()
+in_flight = 0
+
+
+def say(line):
+    os.write(1, (line + "\n").encode())
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        global in_flight
+        with lock:
+            in_flight += 1
+        peer = self.client_address[1]
+        say(f"read {peer}")
+        query = parse_qs(urlparse(self.path).query)
+        time.sleep(int(query.get("ms", ["0"])[0]) / 1000)
+        self.send_response(200)
+        self.send_header("Content-Length", "3")
+        self.end_headers()
+        self.wfile.write(b"ok\n")
+        say(f"answered {peer}")
+        with lock:
+            in_flight -= 1
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
+def drain(*_):
+    def finish():
+        server.shutdown()
+        server.socket.close()
+        say("closed")
+        while in_flight:
+            time.sleep(0.01)
+        os._exit(0)
+
+    threading.Thread(target=finish).start()
+
+
+HANDLERS = {
+    "none": None,
+    "ignore": signal.SIG_IGN,
+    "exit": lambda *_: os._exit(0),
+    "drain": drain,
+}
+
+if STYLE == "late-handler":
+    # The signal comes while this is still starting; nothing is installed yet.
+    say("starting")
+    time.sleep(1)
+    signal.signal(signal.SIGTERM, drain)
+elif HANDLERS[STYLE] is not None:
+    signal.signal(signal.SIGTERM, HANDLERS[STYLE])
+
+server = Server((os.environ["ADDRESS"], int(os.environ["PORT"])), Handler)
+say("listening")
+server.serve_forever()
+# After a drain the process ends with its last answer.
+threading.Event().wait()

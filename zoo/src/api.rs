@@ -1,0 +1,74 @@
+//! The daemon's answer, as the contract fixes it. What may be added to it is not looked at.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A termination.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Termination {
+    pub state: String,
+    pub container: Container,
+    pub trigger: String,
+    pub cause: String,
+    pub summary: String,
+    pub advice: Vec<String>,
+    pub stop_signal: Option<StopSignal>,
+    pub kill_signal: Option<serde_json::Value>,
+    pub exit: Option<Exit>,
+    pub grace: Grace,
+    pub severed_total: u64,
+    pub severed_by_evidence: BTreeMap<String, u64>,
+    pub retry_unsafe_total: u64,
+    pub severed: Vec<Severed>,
+    pub drained_total: u64,
+    pub late_connections_total: u64,
+    pub measured: Measured,
+}
+
+impl Termination {
+    /// Whether nothing more will be added.
+    pub fn is_complete(&self) -> bool {
+        self.state == "complete"
+    }
+}
+
+/// Whose end.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Container {
+    pub cgroup: String,
+}
+
+/// The first stop signal.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StopSignal {
+    pub signal: String,
+    pub at: f64,
+    pub disposition: String,
+}
+
+/// How the main process ended.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Exit {
+    pub at: f64,
+    pub code: Option<i32>,
+    pub signal: Option<String>,
+}
+
+/// How the grace period was used.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Grace {
+    pub exceeded: bool,
+}
+
+/// A severed connection.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Severed {
+    pub peer: String,
+    pub evidence: String,
+}
+
+/// What the daemon vouches for.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Measured {
+    pub lost_records: u64,
+}

@@ -1,0 +1,86 @@
+//! Go's net/http, whose listeners are MPTCP sockets where the kernel has them.
+
+use super::Case;
+use crate::client::{Script, get};
+use crate::expect::{Cause, Disposition, Expected};
+use crate::program::Program;
+use crate::stage::{NEVER, Stage, Stop};
+use crate::tool::Tool;
+use anyhow::Result;
+use shutdown_probe_common::fate::Fate;
+use std::time::Duration;
+
+const GRACE: Stop = Stop::term(Duration::from_millis(1500));
+const GO: &[Tool] = &[Tool::Go];
+
+pub const CASES: &[Case] = &[
+    Case::new("go-no-handler", GO, "no handler: the runtime dies of the signal", no_handler),
+    Case::new("go-no-handler-pid1", GO, "no handler, PID 1: the runtime exits 2", no_handler_as_init),
+    Case::new("go-shutdown", GO, "Shutdown finishes requests and closes idle connections", shutdown),
+    Case::new("go-shutdown-pid1", GO, "the same as PID 1", shutdown_as_init),
+    Case::new("go-shutdown-silent", GO, "Shutdown waits for one that never sent anything", shutdown_silent),
+    Case::new("go-stream", GO, "a response cut in the middle", stream),
+];
+
+fn no_handler(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::go(stage.tools(), "none"))?;
+    stage.idle(server, 2)?;
+    stage.in_flight(server, 3, NEVER)?;
+    stage.after_exit(server, &[100]);
+    stage.stop(server, GRACE)?;
+    // The runtime has a handler of its own, which restores the default action and raises the signal.
+    let expected = Expected::new(Cause::StopSignalKilledProcess);
+    stage.expect(server, expected.severed(Fate::UnansweredRequest, 3).severed(Fate::Refused, 1));
+    Ok(())
+}
+
+fn no_handler_as_init(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::go(stage.tools(), "none").in_pid_namespace())?;
+    stage.idle(server, 2)?;
+    stage.in_flight(server, 3, NEVER)?;
+    stage.stop(server, GRACE)?;
+    // The default action is none for PID 1, so the runtime exits: both names fit what is seen.
+    let expected = Expected::new(Cause::StopSignalKilledProcess).or(Cause::ExitedWithoutDrain);
+    stage.expect(server, expected.severed(Fate::UnansweredRequest, 3));
+    Ok(())
+}
+
+fn drains(stage: &mut Stage<'_>, program: Program) -> Result<()> {
+    let server = stage.start(program)?;
+    stage.idle(server, 2)?;
+    stage.in_flight(server, 3, 400)?;
+    stage.stop(server, GRACE)?;
+    stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(3));
+    Ok(())
+}
+
+fn shutdown(stage: &mut Stage<'_>) -> Result<()> {
+    drains(stage, Program::go(stage.tools(), "shutdown"))
+}
+
+fn shutdown_as_init(stage: &mut Stage<'_>) -> Result<()> {
+    drains(stage, Program::go(stage.tools(), "shutdown").in_pid_namespace())
+}
+
+fn shutdown_silent(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::go(stage.tools(), "shutdown"))?;
+    stage.silent(server, 1)?;
+    // A later one is answered, so the silent one has been accepted too.
+    stage.idle(server, 1)?;
+    stage.stop(server, GRACE)?;
+    stage.expect(server, Expected::new(Cause::WaitedOnIdleConnections).signal(Disposition::Handled));
+    Ok(())
+}
+
+fn stream(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::go(stage.tools(), "none"))?;
+    let script = || Script::now(vec![get(&format!("/stream?ms={NEVER}"))]);
+    let clients: Vec<_> = (0..2).map(|_| stage.open(server, script())).collect();
+    stage.wait_for("the first half", |stage| {
+        clients.iter().all(|id| stage.client(*id).record().answer_begun)
+    })?;
+    stage.stop(server, GRACE)?;
+    let expected = Expected::new(Cause::StopSignalKilledProcess);
+    stage.expect(server, expected.severed(Fate::TruncatedResponse, 2));
+    Ok(())
+}

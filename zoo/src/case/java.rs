@@ -1,0 +1,46 @@
+//! The JVM, which always handles SIGTERM and exits with 143.
+
+use super::Case;
+use crate::expect::{Cause, Disposition, Expected};
+use crate::program::Program;
+use crate::stage::{NEVER, Stage, Stop};
+use crate::tool::Tool;
+use anyhow::Result;
+use shutdown_probe_common::fate::Fate;
+use std::time::Duration;
+
+const GRACE: Stop = Stop::term(Duration::from_secs(5));
+const JAVA: &[Tool] = &[Tool::Java];
+
+pub const CASES: &[Case] = &[
+    Case::new("java-no-hook", JAVA, "no shutdown hook: the JVM exits at once", no_hook),
+    Case::new("java-no-hook-pid1", JAVA, "the same as PID 1", no_hook_as_init),
+    Case::new("java-drain", JAVA, "a shutdown hook drains", drain),
+];
+
+fn exits(stage: &mut Stage<'_>, program: Program) -> Result<()> {
+    let server = stage.start(program)?;
+    stage.idle(server, 2)?;
+    stage.in_flight(server, 2, NEVER)?;
+    stage.stop(server, GRACE)?;
+    let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
+    stage.expect(server, expected.severed(Fate::UnansweredRequest, 2));
+    Ok(())
+}
+
+fn no_hook(stage: &mut Stage<'_>) -> Result<()> {
+    exits(stage, Program::java(stage.tools(), "none"))
+}
+
+fn no_hook_as_init(stage: &mut Stage<'_>) -> Result<()> {
+    exits(stage, Program::java(stage.tools(), "none").in_pid_namespace())
+}
+
+fn drain(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::java(stage.tools(), "drain"))?;
+    stage.idle(server, 1)?;
+    stage.in_flight(server, 2, 500)?;
+    stage.stop(server, GRACE)?;
+    stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(2));
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! The cases, by the server that is stopped. Each plays a scene and says what is to be found.
+
+mod go;
+mod java;
+mod neighbours;
+mod node;
+mod own;
+mod protocol;
+mod proxies;
+mod python;
+mod queue;
+mod sudden;
+mod wrapper;
+mod wsgi;
+
+use crate::stage::Stage;
+use crate::tool::Tool;
+use anyhow::Result;
+
+/// One case.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its name, also that of its cgroup.
+    pub name: &'static str,
+    /// What it shows, in a few words.
+    pub about: &'static str,
+    /// What it needs.
+    pub needs: &'static [Tool],
+    /// The scene.
+    pub play: fn(&mut Stage<'_>) -> Result<()>,
+}
+
+impl Case {
+    const fn new(
+        name: &'static str,
+        needs: &'static [Tool],
+        about: &'static str,
+        play: fn(&mut Stage<'_>) -> Result<()>,
+    ) -> Self {
+        Self { name, about, needs, play }
+    }
+}
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    [
+        node::CASES,
+        python::CASES,
+        wsgi::CASES,
+        go::CASES,
+        java::CASES,
+        proxies::CASES,
+        own::CASES,
+        queue::CASES,
+        protocol::CASES,
+        sudden::CASES,
+        wrapper::CASES,
+        neighbours::CASES,
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_fit_a_cgroup() {
+        let mut names: Vec<_> = all().iter().map(|case| case.name).collect();
+        let count = names.len();
+        assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,134 @@
+//! As much of HTTP/2 (RFC 9113) as a client needs to ask and to count the answers. Header blocks are
+//! sent as literals and never looked into.
+
+/// What a client sends first: the preface and its SETTINGS, which are empty.
+pub fn preface() -> Vec<u8> {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(SETTINGS, 0, 0, &[]));
+    bytes
+}
+
+/// A GET request on this stream (odd, ever greater).
+pub fn request(stream: u32, path: &str) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in [(":method", "GET"), (":scheme", "http"), (":authority", "zoo"), (":path", path)] {
+        // RFC 7541, 6.2.2: literal without indexing, new name; both strings shorter than 127 and plain.
+        block.push(0);
+        for text in [name, value] {
+            block.push(text.len() as u8);
+            block.extend(text.as_bytes());
+        }
+    }
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &block)
+}
+
+/// A PING, which the server has to acknowledge.
+pub fn ping() -> Vec<u8> {
+    frame(PING, 0, 0, &[0; 8])
+}
+
+/// A WINDOW_UPDATE of the connection, which nobody acknowledges.
+pub fn window_update() -> Vec<u8> {
+    frame(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes())
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
+const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
+const HEADER_LENGTH: usize = 9;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = (payload.len() as u32).to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
+/// The frames that a server sends.
+#[derive(Debug, Default)]
+pub struct Frames {
+    buffer: Vec<u8>,
+    owed: Vec<u8>,
+    begun: Vec<u32>,
+    ended: usize,
+    pongs: usize,
+}
+
+impl Frames {
+    /// Takes bytes from the server.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.buffer.extend(bytes);
+        while let Some(length) = self.first_frame() {
+            let frame: Vec<u8> = self.buffer.drain(..length).collect();
+            self.take(&frame);
+        }
+    }
+
+    fn first_frame(&self) -> Option<usize> {
+        let head = self.buffer.get(..HEADER_LENGTH)?;
+        let payload = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        (self.buffer.len() >= HEADER_LENGTH + payload).then_some(HEADER_LENGTH + payload)
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let (kind, flags) = (bytes[3], bytes[4]);
+        let stream = u32::from_be_bytes([bytes[5] & 0x7f, bytes[6], bytes[7], bytes[8]]);
+        match kind {
+            DATA | HEADERS if flags & END_STREAM != 0 => {
+                self.begun.retain(|open| *open != stream);
+                self.ended += 1;
+            }
+            DATA | HEADERS if !self.begun.contains(&stream) => self.begun.push(stream),
+            RST_STREAM => self.begun.retain(|open| *open != stream),
+            SETTINGS if flags & ACK == 0 => self.owed.extend(frame(SETTINGS, ACK, 0, &[])),
+            PING if flags & ACK != 0 => self.pongs += 1,
+            PING => self.owed.extend(frame(PING, ACK, 0, &bytes[HEADER_LENGTH..])),
+            _ => {}
+        }
+    }
+
+    /// How many answers are whole.
+    pub fn streams_ended(&self) -> usize {
+        self.ended
+    }
+
+    /// How many PINGs have been acknowledged.
+    pub fn pongs(&self) -> usize {
+        self.pongs
+    }
+
+    /// Whether some answer has begun and not ended.
+    pub fn has_open_answer(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
+    /// The acknowledgements to send.
+    pub fn take_owed(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.owed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_whole_at_the_end_of_its_stream() {
+        let mut frames = Frames::default();
+        frames.feed(&frame(SETTINGS, 0, 0, &[]));
+        assert_eq!(frames.take_owed(), frame(SETTINGS, ACK, 0, &[]));
+        let headers = frame(HEADERS, END_HEADERS, 1, b"x");
+        frames.feed(&headers[..5]);
+        frames.feed(&headers[5..]);
+        assert_eq!((frames.streams_ended(), frames.has_open_answer()), (0, true));
+        frames.feed(&frame(DATA, END_STREAM, 1, b"ok"));
+        assert_eq!((frames.streams_ended(), frames.has_open_answer()), (1, false));
+    }
+}

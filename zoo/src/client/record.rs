@@ -1,0 +1,58 @@
+//! What a client saw of its connection: the truth.
+
+use std::time::Instant;
+
+/// How a connection ended, as the client saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The server closed: FIN.
+    Fin,
+    /// The server reset.
+    Reset,
+    /// The attempt to connect was reset.
+    Refused,
+    /// The client closed first, by FIN.
+    Left,
+    /// The client gave up first, by RST.
+    Aborted,
+}
+
+/// Everything that one client saw.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// The client's own port, which names the connection. 0: it never tried.
+    pub port: u16,
+    /// When it sent its SYN.
+    pub started: Option<Instant>,
+    /// When the handshake was complete.
+    pub connected: Option<Instant>,
+    /// Whole requests handed to the kernel.
+    pub requests: usize,
+    /// Whether some bytes of a request went out that is not whole.
+    pub half_sent: bool,
+    /// Bytes handed to the kernel.
+    pub bytes_sent: usize,
+    /// Whether a request was sent after the server's FIN had arrived, unseen.
+    pub crossed_fin: bool,
+    /// Whole answers received. 1xx are none.
+    pub answered: usize,
+    /// When the last whole answer was there.
+    pub last_answer: Option<Instant>,
+    /// Whether another answer had begun.
+    pub answer_begun: bool,
+    /// PINGs of HTTP/2 that the server has acknowledged.
+    pub pongs: usize,
+    /// Whether the server's FIN or RST has arrived, read or not.
+    pub fin_noticed: bool,
+    /// Whether the client closed its own direction and went on listening.
+    pub half_closed: bool,
+    /// How it ended. `None`: it was open to the last.
+    pub end: Option<(Instant, End)>,
+}
+
+impl Record {
+    /// Requests without a whole answer.
+    pub fn outstanding(&self) -> usize {
+        self.requests.saturating_sub(self.answered)
+    }
+}

@@ -1,0 +1,134 @@
+//! What a client is to do, step by step.
+
+use super::record::Record;
+use super::response::Protocol;
+use std::time::{Duration, Instant};
+
+/// When a client connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At once.
+    Now,
+    /// So long after the server's stop signal.
+    AfterStop(Duration),
+    /// So long after the container's last process has exited.
+    AfterExit(Duration),
+    /// As soon as the server's log says this.
+    AfterLine(&'static str),
+}
+
+/// One step of a script. A step that cannot be taken yet holds up those behind it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Sends one or more whole requests.
+    Request(Vec<u8>, usize),
+    /// Sends bytes that make no whole request.
+    Bytes(Vec<u8>),
+    /// Waits until every request has its answer.
+    AwaitAnswers,
+    /// Waits until the server's FIN is there, without reading it: looks away until told to look back.
+    AwaitFin,
+    /// Waits until the server has acknowledged a PING of HTTP/2.
+    AwaitPong,
+    /// Waits so long.
+    Wait(Duration),
+    /// Waits until then.
+    WaitUntil(Instant),
+    /// Stops reading.
+    LookAway,
+    /// Reads again.
+    LookBack,
+    /// Closes its own direction only.
+    HalfClose,
+    /// Closes: FIN.
+    Leave,
+    /// Gives up: RST.
+    Abort,
+}
+
+/// A whole script.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// When it begins.
+    pub start: Start,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// What is done.
+    pub steps: Vec<Step>,
+}
+
+impl Script {
+    /// HTTP/1, begun at once.
+    pub fn now(steps: Vec<Step>) -> Self {
+        Self { start: Start::Now, protocol: Protocol::Http1, steps }
+    }
+
+    /// HTTP/1, begun later.
+    pub fn at(start: Start, steps: Vec<Step>) -> Self {
+        Self { start, protocol: Protocol::Http1, steps }
+    }
+
+    /// HTTP/2 with prior knowledge, begun at once.
+    pub fn http2(steps: Vec<Step>) -> Self {
+        Self { start: Start::Now, protocol: Protocol::Http2, steps }
+    }
+}
+
+/// A GET request on a connection that is to be kept alive.
+pub fn get(path: &str) -> Step {
+    get_with(path, "")
+}
+
+/// A GET request with more header lines, each ended by CRLF.
+pub fn get_with(path: &str, headers: &str) -> Step {
+    Step::Request(format!("GET {path} HTTP/1.1\r\nHost: zoo\r\n{headers}\r\n").into_bytes(), 1)
+}
+
+/// What taking a step means.
+pub(super) enum Playing {
+    /// It cannot be taken yet.
+    Later,
+    /// There was nothing to do.
+    Done,
+    /// Bytes go out.
+    Send {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// How many whole requests they make.
+        requests: usize,
+    },
+    /// The client stops reading, or reads again.
+    LookAway(bool),
+    /// This step stands in its place.
+    Replace(Step),
+    /// Its own direction is closed.
+    HalfClose,
+    /// It closes.
+    Leave,
+    /// It resets.
+    Abort,
+}
+
+/// What becomes of a step now. `flushed`: all bytes of earlier steps are with the kernel.
+pub(super) fn play(step: &Step, now: Instant, record: &Record, flushed: bool) -> Playing {
+    match step {
+        Step::Request(bytes, requests) => Playing::Send { bytes: bytes.clone(), requests: *requests },
+        Step::Bytes(bytes) => Playing::Send { bytes: bytes.clone(), requests: 0 },
+        Step::AwaitAnswers => later_unless(record.outstanding() == 0),
+        Step::AwaitFin => later_unless(record.fin_noticed),
+        Step::AwaitPong => later_unless(record.pongs > 0),
+        Step::Wait(time) => Playing::Replace(Step::WaitUntil(now + *time)),
+        Step::WaitUntil(at) => later_unless(now >= *at),
+        Step::LookAway => Playing::LookAway(true),
+        Step::LookBack => Playing::LookAway(false),
+        // What was sent before goes first.
+        Step::HalfClose | Step::Leave | Step::Abort if !flushed => Playing::Later,
+        Step::HalfClose => Playing::HalfClose,
+        Step::Leave => Playing::Leave,
+        Step::Abort => Playing::Abort,
+    }
+}
+
+fn later_unless(reached: bool) -> Playing {
+    if reached { Playing::Done } else { Playing::Later }
+}

@@ -1,0 +1,215 @@
+//! One connection of the server: requests are read one after another and answered as their path says.
+
+use super::crowd::Crowd;
+use super::{say, upgrade};
+use rustix::net::sockopt;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+/// What a request asks for.
+pub(super) struct Request {
+    pub path: String,
+    query: Vec<(String, String)>,
+    /// Whom the answer is for: the client's port, or the one a proxy names.
+    pub peer: u16,
+    body_length: usize,
+}
+
+impl Request {
+    /// A number of the query.
+    pub fn number(&self, name: &str) -> u64 {
+        self.text(name).and_then(|value| value.parse().ok()).unwrap_or(0)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Whether the connection goes on after an answer.
+#[derive(PartialEq)]
+pub(super) enum Next {
+    Request,
+    Close,
+}
+
+/// Serves a connection to its end.
+pub fn serve(stream: TcpStream, port: u16, crowd: &Crowd) {
+    let Ok(handle) = stream.try_clone() else { return };
+    crowd.enter(port, handle);
+    let mut connection = Connection { stream, buffer: Vec::new() };
+    while let Ok(Some(request)) = connection.read_head(port) {
+        crowd.set_busy(port, true);
+        say(&format!("read {}", request.peer));
+        let draining = || crowd.is_draining();
+        let next = connection.answer(&request, &draining);
+        crowd.set_busy(port, false);
+        if !matches!(next, Ok(Next::Request)) {
+            break;
+        }
+    }
+    // Also ends it for the handle that the crowd holds. A client that is gone already is fine.
+    let _gone = connection.stream.shutdown(Shutdown::Both);
+    crowd.leave(port);
+}
+
+pub(super) struct Connection {
+    pub stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    fn read_more(&mut self) -> std::io::Result<usize> {
+        let mut chunk = [0; 16 * 1024];
+        let count = self.stream.read(&mut chunk)?;
+        self.buffer.extend(&chunk[..count]);
+        Ok(count)
+    }
+
+    fn read_head(&mut self, port: u16) -> std::io::Result<Option<Request>> {
+        loop {
+            if let Some((length, request)) = parse(&self.buffer, port) {
+                self.buffer.drain(..length);
+                return Ok(Some(request));
+            }
+            if self.read_more()? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn read_body(&mut self, request: &Request) -> std::io::Result<()> {
+        while self.buffer.len() < request.body_length {
+            if self.read_more()? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        self.buffer.drain(..request.body_length);
+        Ok(())
+    }
+
+    fn answer(&mut self, request: &Request, draining: &dyn Fn() -> bool) -> std::io::Result<Next> {
+        let milliseconds = request.number("ms");
+        let bytes = request.number("bytes") as usize;
+        match request.path.as_str() {
+            "/continue" => {
+                self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+                say(&format!("continued {}", request.peer));
+                pause(milliseconds);
+            }
+            "/stream" => return self.stream_answer(request, milliseconds),
+            "/part" => {
+                write!(self.stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 2 * bytes)?;
+                self.stream.write_all(&vec![b'x'; bytes])?;
+                say(&format!("parted {}", request.peer));
+                pause(milliseconds);
+                self.stream.write_all(&vec![b'x'; bytes])?;
+                return Ok(Next::Request);
+            }
+            "/large" | "/large-then-deaf" => self.large_answer(request, bytes)?,
+            "/crash" => crash(request.text("how").unwrap_or_default()),
+            "/eat" => eat(),
+            "/reset" => {
+                sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO))?;
+                return Ok(Next::Close);
+            }
+            "/websocket" => return upgrade::serve(self, request),
+            _ => pause(milliseconds),
+        }
+        if request.path.starts_with("/large") {
+            return Ok(Next::Request);
+        }
+        self.read_body(request)?;
+        let close = draining();
+        let connection = if close { "Connection: close\r\n" } else { "" };
+        write_at_once(
+            &mut self.stream,
+            &format!("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n{connection}\r\nok\n"),
+        )?;
+        say(&format!("answered {}", request.peer));
+        Ok(if close { Next::Close } else { Next::Request })
+    }
+
+    fn stream_answer(&mut self, request: &Request, milliseconds: u64) -> std::io::Result<Next> {
+        write_at_once(
+            &mut self.stream,
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nbegun\n\r\n",
+        )?;
+        say(&format!("parted {}", request.peer));
+        pause(milliseconds);
+        write_at_once(&mut self.stream, "6\r\nended\n\r\n0\r\n\r\n")?;
+        say(&format!("answered {}", request.peer));
+        Ok(Next::Request)
+    }
+
+    /// A whole answer in one write: all of it is with the kernel when `answered` is said.
+    fn large_answer(&mut self, request: &Request, bytes: usize) -> std::io::Result<()> {
+        sockopt::set_socket_send_buffer_size(&self.stream, 2 * bytes)?;
+        let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n").into_bytes();
+        answer.resize(answer.len() + bytes, b'x');
+        self.stream.write_all(&answer)?;
+        say(&format!("answered {}", request.peer));
+        if request.path == "/large-then-deaf" {
+            pause(600_000);
+        }
+        Ok(())
+    }
+}
+
+fn write_at_once(stream: &mut TcpStream, text: &str) -> std::io::Result<()> {
+    stream.write_all(text.as_bytes())
+}
+
+pub(super) fn pause(milliseconds: u64) {
+    std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+fn parse(bytes: &[u8], port: u16) -> Option<(usize, Request)> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut head = httparse::Request::new(&mut headers);
+    let Ok(httparse::Status::Complete(length)) = head.parse(bytes) else { return None };
+    let number = |name: &str| {
+        let header = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(header.value).ok()?.trim().parse::<usize>().ok()
+    };
+    let target = head.path?;
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let request = Request {
+        path: path.to_string(),
+        query: pairs.map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+        peer: number("X-Client-Port").map_or(port, |port| port as u16),
+        body_length: number("Content-Length").unwrap_or(0),
+    };
+    Some((length, request))
+}
+
+/// Ends the process as servers do that go wrong.
+fn crash(how: &str) -> ! {
+    match how {
+        "exit" => std::process::exit(1),
+        "finish" => std::process::exit(0),
+        "fault" => fault(),
+        _ => std::process::abort(),
+    }
+}
+
+/// A segmentation fault, by the kernel's hand.
+fn fault() -> ! {
+    let nowhere = std::ptr::without_provenance_mut::<u64>(8);
+    // SAFETY: the first page is never mapped (vm.mmap_min_addr), so this faults before it can do
+    // anything undefined; the fault is what is wanted.
+    unsafe { nowhere.write_volatile(0) };
+    std::process::abort()
+}
+
+/// Takes memory until there is none.
+fn eat() -> ! {
+    let mut meals = Vec::new();
+    loop {
+        // Written to, so that the pages are really taken.
+        meals.push(vec![1_u8; 1 << 20]);
+        std::hint::black_box(&mut meals);
+    }
+}

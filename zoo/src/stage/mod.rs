@@ -1,0 +1,142 @@
+//! Where a case is played: containers, clients, and one loop that watches them all.
+//!
+//! Invariant: nothing here waits for time where it can wait for an event; every wait has a limit and
+//! says what it waited for.
+
+mod container;
+mod curtain;
+mod pump;
+mod roles;
+mod run;
+
+pub use curtain::{Played, PlayedClient, PlayedContainer, PlayedRun};
+pub use roles::{NEVER, slow};
+pub use run::{Run, Stop};
+
+use crate::cgroup::Ground;
+use crate::client::{Client, Script, Target};
+use crate::expect::Expected;
+use crate::namespace::Network;
+use crate::port::Ports;
+use crate::process::Process;
+use crate::tool::ToolBox;
+use anyhow::{Context, Result};
+use container::Container;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long anything may take that should happen at once.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What all cases share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Where containers are made.
+    pub ground: Ground,
+    /// Ports for servers and clients.
+    pub ports: Ports,
+    /// Where the programs are.
+    pub tools: ToolBox,
+    /// Set by Ctrl-C: every case ends as soon as it can.
+    pub interrupted: Arc<AtomicBool>,
+}
+
+/// A server's one life in a container: from start to exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunId {
+    container: usize,
+    run: usize,
+}
+
+/// One client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientId(usize);
+
+/// One case being played.
+#[derive(Debug)]
+pub struct Stage<'a> {
+    shared: &'a Shared,
+    name: &'static str,
+    containers: Vec<Container>,
+    clients: Vec<(RunId, Client)>,
+    /// Processes outside every container, such as upstreams.
+    outside: Vec<Process>,
+}
+
+impl<'a> Stage<'a> {
+    /// An empty stage.
+    pub fn new(shared: &'a Shared, name: &'static str) -> Self {
+        Self { shared, name, containers: Vec::new(), clients: Vec::new(), outside: Vec::new() }
+    }
+
+    /// Where the programs are.
+    pub fn tools(&self) -> &'a ToolBox {
+        &self.shared.tools
+    }
+
+    /// A port to listen on that nobody has.
+    pub fn free_port(&self) -> Result<u16> {
+        self.shared.ports.server()
+    }
+
+    /// A network namespace for this case.
+    pub fn network(&self) -> Result<Arc<Network>> {
+        Ok(Arc::new(Network::make()?))
+    }
+
+    /// A directory for this case's files.
+    fn directory(&self) -> Result<PathBuf> {
+        let directory = self.shared.tools.home.join("cases").join(self.name);
+        std::fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
+        Ok(directory)
+    }
+
+    /// Whether the user wants the zoo to end.
+    fn is_interrupted(&self) -> bool {
+        self.shared.interrupted.load(Ordering::Relaxed)
+    }
+
+    fn run(&self, id: RunId) -> &Run {
+        &self.containers[id.container].runs[id.run]
+    }
+
+    fn run_mut(&mut self, id: RunId) -> &mut Run {
+        &mut self.containers[id.container].runs[id.run]
+    }
+
+    /// A client of this server that plays a script.
+    pub fn open(&mut self, server: RunId, script: Script) -> ClientId {
+        let run = self.run(server);
+        let target = Target { address: run.address(), network: run.network(), receive_buffer: None };
+        self.open_to(server, target, script)
+    }
+
+    /// A client that connects elsewhere, but is counted with this server.
+    pub fn open_to(&mut self, server: RunId, target: Target, script: Script) -> ClientId {
+        self.clients.push((server, Client::new(target, script)));
+        ClientId(self.clients.len() - 1)
+    }
+
+    /// The client itself.
+    pub fn client(&self, id: ClientId) -> &Client {
+        &self.clients[id.0].1
+    }
+
+    /// The same, to give it more to do.
+    pub fn client_mut(&mut self, id: ClientId) -> &mut Client {
+        &mut self.clients[id.0].1
+    }
+
+    /// How often some server of this case has said that it read a request of this client.
+    pub fn reads(&self, id: ClientId) -> usize {
+        let port = self.client(id).record().port;
+        self.logs().map(|log| log.reads(port)).sum()
+    }
+
+    /// Says what the daemon is to find about this run.
+    pub fn expect(&mut self, server: RunId, expected: Expected) {
+        self.run_mut(server).expected = Some(expected);
+    }
+}

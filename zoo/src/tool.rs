@@ -1,0 +1,196 @@
+//! The programs that the zoo keeps: those of the host, and those it builds once under `target/zoo`.
+//!
+//! Invariant: what is missing is an error that says what to install, never a case left out.
+
+use anyhow::{Context, Result, bail, ensure};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const REQUIREMENTS: &str = include_str!("../servers/requirements.txt");
+const GO_SERVER: &str = include_str!("../servers/server.go");
+const JAVA_SERVER: &str = include_str!("../servers/Server.java");
+
+/// Files that servers read, written out as they are.
+const SCRIPTS: &[(&str, &str)] = &[
+    ("server.js", include_str!("../servers/server.js")),
+    ("server.py", include_str!("../servers/server.py")),
+    ("wsgi.py", include_str!("../servers/wsgi.py")),
+    ("asgi.py", include_str!("../servers/asgi.py")),
+    ("nginx.conf", include_str!("../servers/nginx.conf")),
+    ("haproxy.cfg", include_str!("../servers/haproxy.cfg")),
+];
+
+/// A program that a case needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tool {
+    Node,
+    Python,
+    PythonServers,
+    Go,
+    Java,
+    Nginx,
+    Haproxy,
+    Tini,
+    DumbInit,
+    Shell,
+    Ip,
+}
+
+impl Tool {
+    /// The command that must be there, and the Debian package that brings it.
+    fn command(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Node => ("node", "nodejs"),
+            Self::Python => ("python3", "python3"),
+            Self::PythonServers => ("python3", "python3-venv"),
+            Self::Go => ("go", "golang-go"),
+            Self::Java => ("javac", "default-jdk-headless"),
+            Self::Nginx => ("nginx", "nginx-light"),
+            Self::Haproxy => ("haproxy", "haproxy"),
+            Self::Tini => ("tini", "tini"),
+            Self::DumbInit => ("dumb-init", "dumb-init"),
+            Self::Shell => ("sh", "dash"),
+            Self::Ip => ("ip", "iproute2"),
+        }
+    }
+}
+
+/// Where everything is.
+#[derive(Clone, Debug)]
+pub struct ToolBox {
+    /// `target/zoo`.
+    pub home: PathBuf,
+    /// The directory that this program was built into, where the daemon is too.
+    pub built: PathBuf,
+    /// This program.
+    pub zoo: PathBuf,
+}
+
+impl ToolBox {
+    /// Finds its place next to this program: `target/<profile>/zoo` gives `target/zoo`.
+    pub fn find() -> Result<Self> {
+        let zoo = std::env::current_exe().context("finding this program")?;
+        let built = zoo.parent().context("this program has no directory")?.to_path_buf();
+        let target = built.parent().context("this program has no target directory")?;
+        Ok(Self { home: target.join("zoo"), built, zoo })
+    }
+
+    /// Makes these tools ready; `progress` is told what takes long.
+    pub fn prepare(&self, tools: &[Tool], progress: &dyn Fn(&str)) -> Result<()> {
+        fs::create_dir_all(&self.home).with_context(|| format!("making {}", self.home.display()))?;
+        for (name, content) in SCRIPTS {
+            write_if_changed(&self.home.join(name), content)?;
+        }
+        let mut missing: Vec<String> = Vec::new();
+        for tool in tools {
+            let (command, package) = tool.command();
+            if !is_installed(command) {
+                missing.push(format!("{command} (Debian: apt-get install {package})"));
+            }
+        }
+        ensure!(missing.is_empty(), "these programs are missing: {}", missing.join(", "));
+        for tool in tools {
+            match tool {
+                Tool::PythonServers => self.prepare_python_servers(progress)?,
+                Tool::Go => self.build_once("server.go", GO_SERVER, self.go_server(), progress, || {
+                    let mut build = Command::new("go");
+                    build.args(["build", "-o"]).arg(self.go_server()).arg("server.go");
+                    build
+                })?,
+                Tool::Java => {
+                    self.build_once("Server.java", JAVA_SERVER, self.java_class(), progress, || {
+                        let mut build = Command::new("javac");
+                        build.arg("-d").arg(&self.home).arg("Server.java");
+                        build
+                    })?
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare_python_servers(&self, progress: &dyn Fn(&str)) -> Result<()> {
+        let installed = self.venv().join("requirements.txt");
+        if fs::read_to_string(&installed).is_ok_and(|text| text == REQUIREMENTS) {
+            return Ok(());
+        }
+        progress("installing gunicorn and uvicorn into a virtual environment");
+        let requirements = self.home.join("requirements.txt");
+        fs::write(&requirements, REQUIREMENTS).context("writing requirements.txt")?;
+        run(Command::new("python3").args(["-m", "venv"]).arg(self.venv()))
+            .context("no virtual environment: Debian: apt-get install python3-venv")?;
+        let mut pip = Command::new(self.python_server("pip"));
+        run(pip.args(["install", "--quiet", "--no-deps", "--requirement"]).arg(&requirements))?;
+        // Written last: it vouches for all that comes before.
+        fs::write(&installed, REQUIREMENTS).with_context(|| format!("writing {}", installed.display()))
+    }
+
+    fn build_once(
+        &self,
+        name: &str,
+        source: &str,
+        product: PathBuf,
+        progress: &dyn Fn(&str),
+        command: impl Fn() -> Command,
+    ) -> Result<()> {
+        let changed = write_if_changed(&self.home.join(name), source)?;
+        if !changed && product.exists() {
+            return Ok(());
+        }
+        progress(&format!("compiling {name}"));
+        if changed && product.exists() {
+            fs::remove_file(&product).with_context(|| format!("removing {}", product.display()))?;
+        }
+        run(command().current_dir(&self.home))
+    }
+
+    /// A script of [`SCRIPTS`].
+    pub fn script(&self, name: &str) -> PathBuf {
+        self.home.join(name)
+    }
+
+    fn venv(&self) -> PathBuf {
+        self.home.join("venv")
+    }
+
+    /// A program of the virtual environment.
+    pub fn python_server(&self, name: &str) -> PathBuf {
+        self.venv().join("bin").join(name)
+    }
+
+    /// The compiled Go server.
+    pub fn go_server(&self) -> PathBuf {
+        self.home.join("go-server")
+    }
+
+    fn java_class(&self) -> PathBuf {
+        self.home.join("Server.class")
+    }
+}
+
+fn is_installed(command: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(command).is_file())
+}
+
+fn write_if_changed(path: &Path, content: &str) -> Result<bool> {
+    if fs::read_to_string(path).is_ok_and(|text| text == content) {
+        return Ok(false);
+    }
+    fs::write(path, content).with_context(|| format!("writing {}", path.display()))?;
+    Ok(true)
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let arguments: Vec<_> = command.get_args().map(OsStr::to_string_lossy).collect();
+    let line = format!("{name} {}", arguments.join(" "));
+    let output = command.output().with_context(|| format!("running {line}"))?;
+    if !output.status.success() {
+        bail!("{line}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
