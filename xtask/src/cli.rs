@@ -1,5 +1,6 @@
 //! What can be typed after `cargo xtask`.
 
+use crate::bench;
 use crate::test::Step;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -71,6 +72,12 @@ pub enum Command {
     /// Set up, build, and show the probe at work on one careless shutdown
     #[command(after_help = "Example:\n  cargo xtask demo")]
     Demo,
+    /// Measure what the probe costs, beside the same machine without it
+    ///
+    /// Runs as root, through sudo unless you are root, and writes tables in Markdown. Nobody else should be at work
+    /// on the machine. Peers (bpftrace, tcplife, tcpstates) are measured too where they are installed.
+    #[command(after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench --quick --only throughput")]
+    Bench(bench::Arguments),
     /// Write docs/metrics.md from the daemon's own table
     #[command(after_help = "Examples:\n  cargo xtask docs\n  cargo xtask docs --check")]
     Docs {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: what a command produces lies at a fixed place below `target/`, whoever ran it.
 
+mod bench;
 mod build;
 mod cargo;
 mod cli;
@@ -44,6 +45,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test { quick, only } => test::run(&context, quick, only),
         Command::Zoo { args } => zoo::run(&context, &args),
         Command::Demo => zoo::demo(&context),
+        Command::Bench(arguments) => bench::run(&context, &arguments),
         Command::Docs { check } => docs::run(&context, check),
     }
 }

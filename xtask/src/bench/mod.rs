@@ -86,8 +86,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     print!("{report}");
     match &arguments.json {
         None => Ok(()),
-        Some(path) => fs::write(path, serde_json::to_vec_pretty(&report)?)
-            .with_context(|| path.display().to_string()),
+        Some(path) => {
+            fs::write(path, serde_json::to_vec_pretty(&report)?).with_context(|| path.display().to_string())
+        }
     }
 }
 
