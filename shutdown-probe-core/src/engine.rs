@@ -301,7 +301,7 @@ impl Engine {
             if let Some(termination) =
                 self.containers.get_mut(&id).and_then(|known| known.termination.as_mut())
             {
-                termination.lost(count);
+                termination.lost_somewhere(count);
             }
             self.follow_up(id, at, true);
         }

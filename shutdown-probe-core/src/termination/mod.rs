@@ -86,7 +86,8 @@ pub(crate) struct Termination {
     late_total: u64,
     last_late: Option<Duration>,
     timeline: Timeline,
-    lost_records: u64,
+    lost_of_this: u64,
+    lost_somewhere: u64,
     /// The cause under which losses in the server's hands were counted: it stays.
     pinned_cause: Option<Cause>,
     counted: BTreeMap<Fate, u64>,
@@ -116,7 +117,8 @@ impl Termination {
             late_total: 0,
             last_late: None,
             timeline: Timeline::default(),
-            lost_records: 0,
+            lost_of_this: 0,
+            lost_somewhere: 0,
             pinned_cause: None,
             counted: BTreeMap::new(),
             counted_stop_signal: false,
@@ -336,18 +338,22 @@ impl Termination {
         }
     }
 
-    /// Records were lost while it went on.
-    pub fn lost(&mut self, count: u64) {
-        if count > self.lost_records {
-            self.lost_records = count;
-            self.changed = true;
-        }
+    /// Records of some container were lost while it went on: they may have been of this one.
+    pub fn lost_somewhere(&mut self, count: u64) {
+        self.lost_somewhere = self.lost_somewhere.saturating_add(count);
+        self.changed |= count > 0;
+    }
+
+    /// Records that were, or may have been, about this container.
+    fn lost_records(&self) -> u64 {
+        self.lost_of_this.saturating_add(self.lost_somewhere)
     }
 
     /// The kernel side's counters since it began.
     pub fn counters(&mut self, grown: &crate::input::Counters) {
-        self.lost(grown.lost);
-        if self.lost_records > 0 {
+        self.changed |= grown.lost > self.lost_of_this;
+        self.lost_of_this = self.lost_of_this.max(grown.lost);
+        if self.lost_records() > 0 {
             self.late_total = self.late_total.max(grown.opened);
             self.changed |= self.ledger.raise_to(grown);
         }

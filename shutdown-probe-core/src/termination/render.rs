@@ -142,11 +142,9 @@ impl Termination {
     fn report_measured(&self) -> Measured {
         let not_measured = self.ledger.total(Fate::NotMeasured);
         let mut reasons = Vec::new();
-        if self.lost_records > 0 {
-            reasons.push(format!(
-                "{} records were lost; totals come from the kernel's counters",
-                self.lost_records
-            ));
+        let lost_records = self.lost_records();
+        if lost_records > 0 {
+            reasons.push(format!("{lost_records} records were lost; totals come from the kernel's counters"));
         }
         if not_measured > 0 {
             reasons.push(format!(
@@ -155,7 +153,7 @@ impl Termination {
         }
         Measured {
             complete: reasons.is_empty(),
-            lost_records: self.lost_records,
+            lost_records,
             not_measured_connections: not_measured,
             reasons,
         }
