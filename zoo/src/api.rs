@@ -3,6 +3,13 @@
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+/// What the list of terminations is wrapped in.
+#[derive(Clone, Debug, Deserialize)]
+pub struct List {
+    /// Newest first.
+    pub terminations: Vec<Termination>,
+}
+
 /// A termination.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Termination {

@@ -6,11 +6,14 @@ use std::path::PathBuf;
 
 /// Stops real servers under real clients and judges what the daemon says about it.
 #[derive(Debug, Parser)]
-#[command(name = "zoo", version)]
+#[command(name = "zoo", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What to do
+    /// What to do; `run` if nothing is said
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
+    /// Options of `run`
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// What to do.

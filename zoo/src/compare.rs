@@ -215,3 +215,127 @@ fn signal_name(signal: i32) -> String {
         other => format!("signal {other}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expect::{Cause, Disposition, Expected};
+    use crate::truth::Window;
+    use serde_json::{Value, json};
+    use std::time::Instant;
+
+    fn client(port: u16, fates: &[Fate]) -> PlayedClient {
+        PlayedClient { peer: format!("127.0.0.1:{port}"), ended: None, fates: fates.to_vec(), late: false }
+    }
+
+    /// One lost request, one drained, one idle, one that nobody can judge, one that is no part of it.
+    fn run() -> PlayedRun {
+        let now = Instant::now();
+        let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled).drained(1);
+        PlayedRun {
+            window: Window { begin: now, gone: now },
+            stop_signal: Some("SIGTERM"),
+            killed: false,
+            rest_killed: false,
+            code: Some(0),
+            signal: None,
+            expected: expected.severed(Fate::UnansweredRequest, 1),
+            clients: vec![
+                client(1, &[Fate::UnansweredRequest]),
+                client(2, &[Fate::Drained]),
+                client(3, &[Fate::ClosedIdle]),
+                client(4, &[Fate::NotMeasured, Fate::UnansweredRequest]),
+                client(5, &[]),
+            ],
+        }
+    }
+
+    fn severed(port: u16, evidence: &str) -> Value {
+        json!({"peer": format!("127.0.0.1:{port}"), "evidence": evidence})
+    }
+
+    fn answer() -> Value {
+        json!({
+            "state": "complete",
+            "container": {"cgroup": "/zoo/x"},
+            "trigger": "container_stopped",
+            "cause": "exited_without_drain",
+            "summary": "It exited.",
+            "advice": ["Drain."],
+            "stop_signal": {"signal": "SIGTERM", "at": 1.0, "disposition": "handled"},
+            "kill_signal": null,
+            "exit": {"at": 1.0, "code": 0, "signal": null},
+            "grace": {"exceeded": false},
+            "severed_total": 1,
+            "severed_by_evidence": {"unanswered_request": 1, "refused": 0},
+            "retry_unsafe_total": 1,
+            "severed": [severed(1, "unanswered_request")],
+            "drained_total": 1,
+            "late_connections_total": 0,
+            "measured": {"lost_records": 0},
+        })
+    }
+
+    fn differences(change: impl FnOnce(&mut Value)) -> Vec<String> {
+        let mut answer = answer();
+        change(&mut answer);
+        with_truth(&run(), &serde_json::from_value(answer).expect("the contract's JSON"))
+    }
+
+    #[test]
+    fn the_truth_has_no_differences() {
+        assert_eq!(differences(|_| ()), Vec::<String>::new());
+        assert_eq!(with_design(&run()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_the_contract_leaves_open_may_be_found() {
+        let found = differences(|answer| {
+            answer["severed"] = json!([severed(1, "unanswered_request"), severed(4, "unanswered_request")]);
+            answer["severed_by_evidence"] = json!({"unanswered_request": 2});
+            answer["severed_total"] = json!(2);
+            answer["retry_unsafe_total"] = json!(2);
+        });
+        assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_loss_that_is_not_listed_is_a_difference() {
+        let found = differences(|answer| answer["severed"] = json!([]));
+        assert_eq!(found, ["127.0.0.1:1 is unanswered_request, the daemon does not list it"]);
+    }
+
+    #[test]
+    fn whoever_is_blamed_wrongly_is_a_difference() {
+        for port in [2, 3, 5, 99] {
+            let found = differences(|answer| {
+                answer["severed"] = json!([severed(1, "unanswered_request"), severed(port, "refused")]);
+            });
+            assert_eq!(found.len(), 1, "{found:?}");
+        }
+        let wrong = differences(|answer| answer["severed"] = json!([severed(1, "unread_request")]));
+        assert_eq!(wrong, ["127.0.0.1:1 is unanswered_request, the daemon says unread_request"]);
+    }
+
+    #[test]
+    fn every_field_counts() {
+        let changes: [(&str, Value); 12] = [
+            ("trigger", json!("crashed")),
+            ("cause", json!("clean")),
+            ("summary", json!("")),
+            ("advice", json!([])),
+            ("stop_signal", json!({"signal": "SIGTERM", "at": 1.0, "disposition": "default"})),
+            ("kill_signal", json!({"signal": "SIGKILL"})),
+            ("exit", json!({"at": 1.0, "code": null, "signal": null})),
+            ("grace", json!({"exceeded": true})),
+            ("severed_total", json!(2)),
+            ("retry_unsafe_total", json!(0)),
+            ("drained_total", json!(2)),
+            ("late_connections_total", json!(1)),
+        ];
+        for (field, value) in changes {
+            let found = differences(|answer| answer[field] = value);
+            assert_eq!(found.len(), 1, "{field}: {found:?}");
+        }
+    }
+}

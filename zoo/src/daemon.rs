@@ -1,6 +1,6 @@
 //! The daemon under judgement: one real process, started for this run alone.
 
-use crate::api::Termination;
+use crate::api::{List, Termination};
 use crate::cgroup::Ground;
 use crate::truth::LINGER;
 use anyhow::{Context, Result, bail, ensure};
@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long it may take to end once told to.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// As many as it gives.
+pub const TERMINATIONS: &str = "/api/v1/terminations?limit=1000";
 
 /// The running daemon.
 #[derive(Debug)]
@@ -136,7 +139,8 @@ impl Api {
 
     /// Every termination that the daemon knows of.
     pub fn terminations(&self) -> Result<Vec<Termination>> {
-        let body = self.get("/api/v1/terminations?limit=10000")?;
-        serde_json::from_str(&body).context("GET /api/v1/terminations is not as the contract says")
+        let body = self.get(TERMINATIONS)?;
+        let list: List = serde_json::from_str(&body).context("the list of terminations is not as agreed")?;
+        Ok(list.terminations)
     }
 }

@@ -90,7 +90,7 @@ impl Expected {
             trigger: None,
             severed: Vec::new(),
             drained: 0,
-            construction: Construction { unread: Fate::UnreadRequest },
+            construction: Construction { unread: Fate::UnreadRequest, opaque: false },
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::api::Termination;
 use crate::cli::RunArgs;
 use crate::compare::{self, Score, certain_losses};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, TERMINATIONS};
 use crate::metrics::Watcher;
 use crate::report::Verdict;
 use crate::run::Outcome;
@@ -160,7 +160,7 @@ impl Judge {
         if let Some(daemon) = &self.daemon
             && self.keep
         {
-            self.answers.push(daemon.api().get("/api/v1/terminations?limit=10000")?);
+            self.answers.push(daemon.api().get(TERMINATIONS)?);
             let path = directory.join("terminations.json");
             std::fs::write(&path, self.answers.concat())
                 .with_context(|| format!("writing {}", path.display()))?;

@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod server;
 mod stage;
+mod terminal;
 mod tool;
 mod truth;
 
@@ -30,7 +31,8 @@ use cli::{Cli, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = Cli::parse();
+    let result = match cli.command.unwrap_or(Command::Run(cli.run)) {
         Command::Run(options) => run::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Prepare => run::prepare(),

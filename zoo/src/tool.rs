@@ -120,7 +120,7 @@ impl ToolBox {
         progress("installing gunicorn and uvicorn into a virtual environment");
         let requirements = self.home.join("requirements.txt");
         fs::write(&requirements, REQUIREMENTS).context("writing requirements.txt")?;
-        run(Command::new("python3").args(["-m", "venv"]).arg(self.venv()))
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(self.venv()))
             .context("no virtual environment: Debian: apt-get install python3-venv")?;
         let mut pip = Command::new(self.python_server("pip"));
         run(pip.args(["install", "--quiet", "--no-deps", "--requirement"]).arg(&requirements))?;

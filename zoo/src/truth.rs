@@ -32,6 +32,9 @@ pub struct Said {
 pub struct Construction {
     /// What a request is that the server never read: in its accept queue, or accepted and ignored.
     pub unread: Fate,
+    /// The bytes of this connection pass the probe by (MPTCP): the contract lets the daemon say that
+    /// it does not know, never that something was lost where nothing was.
+    pub opaque: bool,
 }
 
 /// The fates of which the daemon may find one.
@@ -52,7 +55,13 @@ pub fn fates(record: &Record, said: Said, window: Window, construction: Construc
         Some((_, End::Left)) if record.outstanding() == 0 => vec![Fate::PeerClosed],
         // It left with a request open: on the wire one that gave up and one that waits look alike.
         Some((_, End::Left)) => vec![Fate::NotMeasured, Fate::PeerClosed],
-        Some((_, End::Fin | End::Reset)) => ended_by_server(record, said, window, construction),
+        Some((_, End::Fin | End::Reset)) => {
+            let mut fates = ended_by_server(record, said, window, construction);
+            if construction.opaque {
+                fates.push(Fate::NotMeasured);
+            }
+            fates
+        }
     }
 }
 
@@ -92,7 +101,7 @@ fn ended_by_server(record: &Record, said: Said, window: Window, construction: Co
 mod tests {
     use super::*;
 
-    const ACCEPTING: Construction = Construction { unread: Fate::UnreadRequest };
+    const ACCEPTING: Construction = Construction { unread: Fate::UnreadRequest, opaque: false };
 
     fn window() -> Window {
         let begin = Instant::now();
@@ -119,7 +128,7 @@ mod tests {
         let read = Said { reads: 1, ..Said::default() };
         assert_eq!(fates(&record, read, window, ACCEPTING), [Fate::UnansweredRequest]);
         assert_eq!(fates(&record, Said::default(), window, ACCEPTING), [Fate::UnreadRequest]);
-        let queued = Construction { unread: Fate::NeverAccepted };
+        let queued = Construction { unread: Fate::NeverAccepted, opaque: false };
         assert_eq!(fates(&record, Said::default(), window, queued), [Fate::NeverAccepted]);
     }
 

@@ -1,10 +1,10 @@
 //! Go's net/http, whose listeners are MPTCP sockets where the kernel has them.
 
 use super::Case;
-use crate::client::{Script, get};
+use crate::client::{Script, Target, get, has_multipath};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
-use crate::stage::{NEVER, Stage, Stop};
+use crate::stage::{NEVER, Stage, Stop, slow};
 use crate::tool::Tool;
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
@@ -19,6 +19,7 @@ pub const CASES: &[Case] = &[
     Case::new("go-shutdown", GO, "Shutdown finishes requests and closes idle connections", shutdown),
     Case::new("go-shutdown-pid1", GO, "the same as PID 1", shutdown_as_init),
     Case::new("go-shutdown-silent", GO, "Shutdown waits for one that never sent anything", shutdown_silent),
+    Case::new("go-mptcp", GO, "clients that speak MPTCP: known or not, never a false loss", multipath),
     Case::new("go-stream", GO, "a response cut in the middle", stream),
 ];
 
@@ -69,6 +70,24 @@ fn shutdown_silent(stage: &mut Stage<'_>) -> Result<()> {
     stage.idle(server, 1)?;
     stage.stop(server, GRACE)?;
     stage.expect(server, Expected::new(Cause::WaitedOnIdleConnections).signal(Disposition::Handled));
+    Ok(())
+}
+
+fn multipath(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::go(stage.tools(), "none"))?;
+    // A kernel without MPTCP has the same clients on plain TCP, where nothing may be unknown.
+    let multipath = has_multipath();
+    let target = Target { multipath, ..stage.target(server) };
+    let idle: Vec<_> =
+        (0..2).map(|_| stage.open_to(server, target.clone(), Script::now(vec![get("/")]))).collect();
+    let busy: Vec<_> =
+        (0..2).map(|_| stage.open_to(server, target.clone(), Script::now(vec![slow(NEVER)]))).collect();
+    stage.wait_until_answered(&idle)?;
+    stage.wait_until_read(&busy, 1)?;
+    stage.stop(server, GRACE)?;
+    let certain = if multipath { 0 } else { 2 };
+    let expected = Expected::new(Cause::StopSignalKilledProcess);
+    stage.expect(server, expected.severed(Fate::UnansweredRequest, certain));
     Ok(())
 }
 

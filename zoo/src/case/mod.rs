@@ -31,7 +31,7 @@ pub struct Case {
 }
 
 impl Case {
-    const fn new(
+    pub(crate) const fn new(
         name: &'static str,
         needs: &'static [Tool],
         about: &'static str,

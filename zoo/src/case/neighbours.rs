@@ -134,11 +134,7 @@ fn socket_activation(stage: &mut Stage<'_>) -> Result<()> {
     // These wait in the queue until the next server takes it over. Nothing was refused.
     let mut next = program(stage, "exit")?;
     next.ready = Ready::AtOnce;
-    let target = Target {
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        network: None,
-        receive_buffer: None,
-    };
+    let target = Target::new(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     let waiting: Vec<_> =
         (0..2).map(|_| stage.open_to(server, target.clone(), Script::now(vec![get("/")]))).collect();
     stage.wait_until_played(&waiting)?;
@@ -159,7 +155,7 @@ fn nobody_listened(stage: &mut Stage<'_>) -> Result<()> {
     let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, stage.free_port()?));
     stage.in_flight(server, 1, 500)?;
     stage.send_stop_signal(server, GRACE)?;
-    let target = Target { address: nobody, network: None, receive_buffer: None };
+    let target = Target::new(nobody);
     let knocks: Vec<_> =
         (0..3).map(|_| stage.open_to(server, target.clone(), Script::now(vec![get("/")]))).collect();
     stage.wait_for("the refusals", |stage| knocks.iter().all(|id| stage.client(*id).has_ended()))?;

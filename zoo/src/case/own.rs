@@ -166,7 +166,7 @@ fn dual_stack(stage: &mut Stage<'_>) -> Result<()> {
     let port = stage.free_port()?;
     let server = stage.start(program.on_port(port))?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let target = Target { address, network: None, receive_buffer: None };
+    let target = Target::new(address);
     let in_flight = Script::now(vec![slow(NEVER)]);
     let late = Script::at(Start::AfterExit(Duration::from_millis(100)), vec![get("/")]);
     let client = stage.open_to(server, target.clone(), in_flight);

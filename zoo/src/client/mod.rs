@@ -12,7 +12,7 @@ mod socket;
 
 pub use record::{End, Record};
 pub use script::{Script, Start, Step, get, get_with};
-pub use socket::Target;
+pub use socket::{Target, has_multipath};
 
 use anyhow::Result;
 use response::Responses;

@@ -4,7 +4,7 @@ use crate::namespace::Network;
 use crate::port::Ports;
 use anyhow::{Context, Result};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, ipproto, socket_with, sockopt};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,13 @@ pub struct Target {
     pub address: SocketAddr,
     /// The network namespace it lives in; `None`: the host's.
     pub network: Option<Arc<Network>>,
-    /// The size of the client's receive buffer, if it is to be small.
-    pub receive_buffer: Option<usize>,
+    /// Whether it is asked for MPTCP.
+    pub multipath: bool,
+}
+
+/// Whether the kernel has MPTCP and lets it be used.
+pub fn has_multipath() -> bool {
+    std::fs::read_to_string("/proc/sys/net/mptcp/enabled").is_ok_and(|text| text.trim() == "1")
 }
 
 /// How far a connection attempt is.
@@ -31,6 +36,11 @@ pub(super) enum Connecting {
 }
 
 impl Target {
+    /// This address, in the host's network namespace, by plain TCP.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, network: None, multipath: false }
+    }
+
     /// A socket bound to a port of its own, and that port.
     pub(super) fn open(&self, ports: &Ports) -> Result<(TcpStream, u16)> {
         match &self.network {
@@ -42,11 +52,9 @@ impl Target {
     fn bind(&self, ports: &Ports) -> Result<(TcpStream, u16)> {
         let family = if self.address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket = socket_with(family, SocketType::STREAM, flags, None).context("making a socket")?;
+        let protocol = self.multipath.then_some(ipproto::MPTCP);
+        let socket = socket_with(family, SocketType::STREAM, flags, protocol).context("making a socket")?;
         sockopt::set_socket_reuseaddr(&socket, true).context("SO_REUSEADDR")?;
-        if let Some(bytes) = self.receive_buffer {
-            sockopt::set_socket_recv_buffer_size(&socket, bytes).context("SO_RCVBUF")?;
-        }
         for _ in 0..ATTEMPTS {
             let port = ports.client();
             match bind(&socket, &SocketAddr::new(self.address.ip(), port)) {

@@ -95,13 +95,15 @@ impl Stage<'_> {
             let record = client.record();
             let said = self.said(record.port);
             let target = client.target().address;
+            let mut construction = expected.construction;
+            construction.opaque |= client.target().multipath;
             // A knock at a port of nobody's is no business of the server's.
             let knocked_here = target.port() == run.address().port();
             let came = record.started.filter(|_| knocked_here);
             PlayedClient {
                 peer: SocketAddr::new(target.ip(), record.port).to_string(),
                 ended: record.end.map(|(at, _)| at),
-                fates: came.map_or_else(Vec::new, |_| fates(record, said, window, expected.construction)),
+                fates: came.map_or_else(Vec::new, |_| fates(record, said, window, construction)),
                 late: came.is_some_and(|at| at >= window.begin && at <= window.gone + LINGER),
             }
         });

@@ -106,11 +106,15 @@ impl<'a> Stage<'a> {
         &mut self.containers[id.container].runs[id.run]
     }
 
+    /// What a client of this server connects to.
+    pub fn target(&self, server: RunId) -> Target {
+        let run = self.run(server);
+        Target { network: run.network(), ..Target::new(run.address()) }
+    }
+
     /// A client of this server that plays a script.
     pub fn open(&mut self, server: RunId, script: Script) -> ClientId {
-        let run = self.run(server);
-        let target = Target { address: run.address(), network: run.network(), receive_buffer: None };
-        self.open_to(server, target, script)
+        self.open_to(server, self.target(server), script)
     }
 
     /// A client that connects elsewhere, but is counted with this server.
