@@ -3,6 +3,8 @@
 
 const http = require('node:http');
 const http2 = require('node:http2');
+const https = require('node:https');
+const fs = require('node:fs');
 
 const style = process.argv[2];
 const port = Number(process.env.PORT);
@@ -31,7 +33,15 @@ function answer(request, response) {
   }
 }
 
-const server = style.startsWith('http2') ? http2.createServer(answer) : http.createServer(answer);
+function create() {
+  if (process.env.CERTIFICATE) {
+    const secret = { cert: fs.readFileSync(process.env.CERTIFICATE), key: fs.readFileSync(process.env.KEY) };
+    return https.createServer(secret, answer);
+  }
+  return style === 'http2' ? http2.createServer(answer) : http.createServer(answer);
+}
+
+const server = create();
 
 const handlers = {
   // Nothing is handled: the default action of SIGTERM, or none for PID 1.

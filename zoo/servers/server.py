@@ -2,6 +2,7 @@
 
 import os
 import signal
+import ssl
 import sys
 import threading
 import time
@@ -9,7 +10,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlparse
 
 STYLE = sys.argv[1]
-busy = threading.Semaphore(0)
 lock = threading.Lock()
 in_flight = 0
 
@@ -20,6 +20,12 @@ def say(line):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+
+    def setup(self):
+        if isinstance(self.request, ssl.SSLSocket):
+            self.request.do_handshake()
+            say(f"secured {self.client_address[1]}")
+        super().setup()
 
     def do_GET(self):
         global in_flight
@@ -73,6 +79,13 @@ elif HANDLERS[STYLE] is not None:
     signal.signal(signal.SIGTERM, HANDLERS[STYLE])
 
 server = Server((os.environ["ADDRESS"], int(os.environ["PORT"])), Handler)
+if "CERTIFICATE" in os.environ:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.environ["CERTIFICATE"], os.environ["KEY"])
+    # Without tickets the client's Finished is the last word of the handshake.
+    context.num_tickets = 0
+    # The handshake is the business of the connection's thread.
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 say("listening")
 server.serve_forever()
 # After a drain the process ends with its last answer.

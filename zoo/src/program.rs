@@ -5,7 +5,7 @@ use crate::namespace::Network;
 use crate::tool::ToolBox;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -40,8 +40,10 @@ pub struct Program {
     pub memory_limit: Option<u64>,
     /// The nested cgroup of the container in which it starts.
     pub nested: Option<&'static str>,
+    /// The certificate it shows, where it speaks TLS; the key is beside it.
+    pub certificate: Option<PathBuf>,
     /// A template for a configuration file: `{config}` in the command line is its path.
-    pub template: Option<std::path::PathBuf>,
+    pub template: Option<PathBuf>,
     /// What else stands in braces in the command line and the template.
     pub values: Vec<(&'static str, String)>,
 }
@@ -58,6 +60,7 @@ impl Program {
             passed: None,
             memory_limit: None,
             nested: None,
+            certificate: None,
             template: None,
             values: Vec::new(),
         }
@@ -127,7 +130,7 @@ impl Program {
         Self::new(line.iter().copied(), ready)
     }
 
-    fn with_template(mut self, template: std::path::PathBuf, upstream: u16) -> Self {
+    fn with_template(mut self, template: PathBuf, upstream: u16) -> Self {
         self.template = Some(template);
         self.values.push(("upstream", upstream.to_string()));
         self
@@ -164,6 +167,12 @@ impl Program {
         self
     }
 
+    /// With TLS.
+    pub fn with_tls(mut self, tools: &ToolBox) -> Self {
+        self.certificate = Some(tools.certificate());
+        self
+    }
+
     /// In this network namespace.
     pub fn in_network(mut self, network: &Arc<Network>) -> Self {
         self.network = Some(Arc::clone(network));
@@ -181,6 +190,9 @@ impl Program {
         };
         let mut command = Command::new(fill(&self.command[0]));
         command.args(self.command[1..].iter().map(fill)).env("PORT", port.to_string());
+        if let Some(certificate) = &self.certificate {
+            command.env("CERTIFICATE", certificate).env("KEY", certificate.with_extension("key"));
+        }
         command.env("ADDRESS", self.address.to_string()).env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
@@ -198,6 +210,6 @@ fn words(line: &str) -> impl Iterator<Item = String> {
     line.split_whitespace().map(String::from)
 }
 
-fn text(path: std::path::PathBuf) -> String {
+fn text(path: PathBuf) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -36,6 +36,7 @@ pub enum Tool {
     DumbInit,
     Shell,
     Ip,
+    Openssl,
 }
 
 impl Tool {
@@ -53,6 +54,7 @@ impl Tool {
             Self::DumbInit => ("dumb-init", "dumb-init"),
             Self::Shell => ("sh", "dash"),
             Self::Ip => ("ip", "iproute2"),
+            Self::Openssl => ("openssl", "openssl"),
         }
     }
 }
@@ -106,10 +108,25 @@ impl ToolBox {
                         build
                     })?
                 }
+                Tool::Openssl => self.make_certificate()?,
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// A key of this host's own, made once: none is kept in the source.
+    fn make_certificate(&self) -> Result<()> {
+        let certificate = self.certificate();
+        if certificate.exists() {
+            return Ok(());
+        }
+        let options = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
+                       -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+                       -addext basicConstraints=critical,CA:FALSE";
+        let mut openssl = Command::new("openssl");
+        openssl.args(options.split_whitespace()).arg("-keyout").arg(certificate.with_extension("key"));
+        run(openssl.arg("-out").arg(certificate))
     }
 
     fn prepare_python_servers(&self, progress: &dyn Fn(&str)) -> Result<()> {
@@ -150,6 +167,11 @@ impl ToolBox {
     /// A script of [`SCRIPTS`].
     pub fn script(&self, name: &str) -> PathBuf {
         self.home.join(name)
+    }
+
+    /// The certificate of servers that speak TLS; its key is beside it.
+    pub fn certificate(&self) -> PathBuf {
+        self.home.join("certificate.pem")
     }
 
     fn venv(&self) -> PathBuf {

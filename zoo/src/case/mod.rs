@@ -10,6 +10,7 @@ mod proxies;
 mod python;
 mod queue;
 mod sudden;
+mod tls;
 mod wrapper;
 mod wsgi;
 
@@ -53,6 +54,7 @@ pub fn all() -> Vec<Case> {
         own::CASES,
         queue::CASES,
         protocol::CASES,
+        tls::CASES,
         sudden::CASES,
         wrapper::CASES,
         neighbours::CASES,

@@ -9,6 +9,7 @@ mod record;
 mod response;
 mod script;
 mod socket;
+mod tls;
 
 pub use record::{End, Record};
 pub use script::{Script, Start, Step, get, get_with};
@@ -22,6 +23,7 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
+use tls::Tls;
 
 /// One connection and what it is to do next.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ pub struct Client {
     stream: Option<TcpStream>,
     connected: bool,
     to_send: Vec<u8>,
+    tls: Option<Tls>,
     looks_away: bool,
     responses: Responses,
     record: Record,
@@ -50,6 +53,7 @@ impl Client {
             stream: None,
             connected: false,
             to_send: Vec::new(),
+            tls: None,
             looks_away: false,
             responses: Responses::new(script.protocol),
             record: Record::default(),
@@ -136,6 +140,7 @@ impl Client {
             self.record.port = port;
             self.record.started = Some(Instant::now());
             self.stream = Some(stream);
+            self.tls = self.target.certificate.as_deref().map(Tls::new).transpose()?;
         }
         if !self.connected {
             self.finish_connecting()?;
@@ -144,11 +149,11 @@ impl Client {
             self.record.fin_noticed = true;
         }
         if self.connected && !self.looks_away {
-            self.receive();
+            self.receive()?;
         }
         self.play(now)?;
         if self.connected && !self.has_ended() {
-            self.transmit();
+            self.transmit()?;
         }
         Ok(())
     }
@@ -159,6 +164,7 @@ impl Client {
             socket::Connecting::Done => {
                 self.connected = true;
                 self.record.connected = Some(Instant::now());
+                self.say(&[])?;
             }
             socket::Connecting::Pending => {}
             socket::Connecting::Refused => self.end(End::Refused),
@@ -166,7 +172,7 @@ impl Client {
         Ok(())
     }
 
-    fn receive(&mut self) {
+    fn receive(&mut self) -> Result<()> {
         let mut chunk = [0; 64 * 1024];
         while let Some(stream) = &mut self.stream {
             match stream.read(&mut chunk) {
@@ -176,10 +182,7 @@ impl Client {
                     self.end(End::Fin);
                 }
                 Ok(count) => {
-                    self.responses.feed(&chunk[..count]);
-                    self.note_responses();
-                    let owed = self.responses.take_owed();
-                    self.to_send.extend(owed);
+                    self.hear(&chunk[..count])?;
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -188,6 +191,34 @@ impl Client {
             }
             break;
         }
+        Ok(())
+    }
+
+    /// Takes bytes from the network.
+    fn hear(&mut self, bytes: &[u8]) -> Result<()> {
+        match &mut self.tls {
+            Some(tls) => {
+                let clear = tls.receive(bytes)?;
+                self.record.secured = tls.is_established();
+                self.responses.feed(&clear);
+            }
+            None => self.responses.feed(bytes),
+        }
+        self.note_responses();
+        let owed = self.responses.take_owed();
+        self.say(&owed)
+    }
+
+    /// Hands bytes over to be sent, through TLS if there is one, which may have its own to add.
+    fn say(&mut self, bytes: &[u8]) -> Result<()> {
+        match &mut self.tls {
+            Some(tls) => {
+                tls.send(bytes)?;
+                self.to_send.extend(tls.take_output()?);
+            }
+            None => self.to_send.extend(bytes),
+        }
+        Ok(())
     }
 
     fn note_responses(&mut self) {
@@ -215,8 +246,8 @@ impl Client {
                     self.record.crossed_fin |= requests > 0 && self.record.fin_noticed;
                     self.record.requests += requests;
                     self.record.half_sent |= requests == 0;
-                    self.to_send.extend(bytes);
-                    self.transmit();
+                    self.say(&bytes)?;
+                    self.transmit()?;
                 }
                 Playing::LookAway(away) => self.looks_away = away,
                 Playing::Replace(step) => {
@@ -245,23 +276,24 @@ impl Client {
         }
     }
 
-    fn transmit(&mut self) {
+    fn transmit(&mut self) -> Result<()> {
         while !self.to_send.is_empty() {
-            let Some(stream) = &mut self.stream else { return };
+            let Some(stream) = &mut self.stream else { break };
             match stream.write(&self.to_send) {
                 Ok(count) => {
                     self.to_send.drain(..count);
                     self.record.bytes_sent += count;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(_) => {
                     self.to_send.clear();
-                    self.receive();
-                    return self.end(End::Reset);
+                    self.receive()?;
+                    self.end(End::Reset);
                 }
             }
         }
+        Ok(())
     }
 
     /// Takes the connection's end; the first one counts.

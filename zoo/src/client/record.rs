@@ -26,6 +26,8 @@ pub struct Record {
     pub started: Option<Instant>,
     /// When the handshake was complete.
     pub connected: Option<Instant>,
+    /// Whether a TLS handshake is over.
+    pub secured: bool,
     /// Whole requests handed to the kernel.
     pub requests: usize,
     /// Whether some bytes of a request went out that is not whole.

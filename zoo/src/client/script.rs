@@ -30,6 +30,8 @@ pub enum Step {
     AwaitFin,
     /// Waits until the server has acknowledged a PING of HTTP/2.
     AwaitPong,
+    /// Waits until the TLS handshake is over.
+    AwaitSecurity,
     /// Waits so long.
     Wait(Duration),
     /// Waits until then.
@@ -117,6 +119,7 @@ pub(super) fn play(step: &Step, now: Instant, record: &Record, flushed: bool) ->
         Step::AwaitAnswers => later_unless(record.outstanding() == 0),
         Step::AwaitFin => later_unless(record.fin_noticed),
         Step::AwaitPong => later_unless(record.pongs > 0),
+        Step::AwaitSecurity => later_unless(record.secured),
         Step::Wait(time) => Playing::Replace(Step::WaitUntil(now + *time)),
         Step::WaitUntil(at) => later_unless(now >= *at),
         Step::LookAway => Playing::LookAway(true),

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, ipproto, socket_with, sockopt};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct Target {
     pub network: Option<Arc<Network>>,
     /// Whether it is asked for MPTCP.
     pub multipath: bool,
+    /// The certificate to trust, where TLS is spoken.
+    pub certificate: Option<PathBuf>,
 }
 
 /// Whether the kernel has MPTCP and lets it be used.
@@ -38,7 +41,7 @@ pub(super) enum Connecting {
 impl Target {
     /// This address, in the host's network namespace, by plain TCP.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, network: None, multipath: false }
+        Self { address, network: None, multipath: false, certificate: None }
     }
 
     /// A socket bound to a port of its own, and that port.

@@ -71,6 +71,7 @@ impl Stage<'_> {
         let ready = program.ready;
         let address = SocketAddr::new(program.address, port);
         let network = program.network.clone();
+        let certificate = program.certificate.take();
         let surroundings = Surroundings {
             entrances,
             as_init: program.as_init,
@@ -78,7 +79,7 @@ impl Stage<'_> {
             passed: program.passed.take(),
         };
         let process = Process::start(command, surroundings)?;
-        self.containers[container].runs.push(Run::new(process, address, network, limit));
+        self.containers[container].runs.push(Run::new(process, address, network, certificate, limit));
         let id = RunId { container, run: self.containers[container].runs.len() - 1 };
         self.await_ready(id, ready)?;
         Ok(id)

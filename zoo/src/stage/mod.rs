@@ -109,7 +109,7 @@ impl<'a> Stage<'a> {
     /// What a client of this server connects to.
     pub fn target(&self, server: RunId) -> Target {
         let run = self.run(server);
-        Target { network: run.network(), ..Target::new(run.address()) }
+        Target { network: run.network(), certificate: run.certificate(), ..Target::new(run.address()) }
     }
 
     /// A client of this server that plays a script.

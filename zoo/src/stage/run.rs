@@ -10,6 +10,7 @@ use crate::truth::Window;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +37,8 @@ pub struct Run {
     pub(super) process: Process,
     pub(super) address: SocketAddr,
     pub(super) network: Option<Arc<Network>>,
+    /// The certificate it shows, where it speaks TLS.
+    pub(super) certificate: Option<PathBuf>,
     /// The v1 cgroup that limits its memory.
     pub(super) _limit: Option<Group>,
     pub(super) stop: Option<(Stop, Instant)>,
@@ -58,12 +61,14 @@ impl Run {
         process: Process,
         address: SocketAddr,
         network: Option<Arc<Network>>,
+        certificate: Option<PathBuf>,
         limit: Option<Group>,
     ) -> Self {
         Self {
             process,
             address,
             network,
+            certificate,
             _limit: limit,
             stop: None,
             killed: None,
@@ -84,6 +89,11 @@ impl Run {
     /// The network namespace it lives in; `None`: the host's.
     pub fn network(&self) -> Option<Arc<Network>> {
         self.network.clone()
+    }
+
+    /// The certificate it shows, where it speaks TLS.
+    pub fn certificate(&self) -> Option<PathBuf> {
+        self.certificate.clone()
     }
 
     /// What it says.
