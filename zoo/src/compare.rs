@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 /// How a run's scene was played, against how it was designed. Needs no daemon.
 pub fn with_design(run: &PlayedRun) -> Vec<String> {
     let mut differences = Vec::new();
+    if run.expected.construction.racing {
+        return differences;
+    }
     let mut designed: BTreeMap<Fate, usize> = BTreeMap::new();
     for (fate, count) in &run.expected.severed {
         *designed.entry(*fate).or_default() += count;
@@ -29,15 +32,12 @@ pub fn with_design(run: &PlayedRun) -> Vec<String> {
     differences
 }
 
-/// The connections that are severed whatever the contract leaves open, by fate.
+/// The connections that are severed whatever the contract leaves open, by fate: the likeliest, where
+/// several fit.
 pub fn certain_losses(run: &PlayedRun) -> BTreeMap<Fate, usize> {
     let mut losses = BTreeMap::new();
-    for client in &run.clients {
-        if let [fate] = client.fates[..]
-            && fate.is_severed()
-        {
-            *losses.entry(fate).or_default() += 1;
-        }
+    for client in run.clients.iter().filter(|client| is_certainly_severed(client)) {
+        *losses.entry(client.fates[0]).or_default() += 1;
     }
     losses
 }
@@ -70,7 +70,8 @@ pub fn score(run: &PlayedRun, termination: Option<&Termination>) -> Score {
     }
 }
 
-fn is_certainly_severed(client: &PlayedClient) -> bool {
+/// Whether the connection is severed by whichever name.
+pub fn is_certainly_severed(client: &PlayedClient) -> bool {
     !client.fates.is_empty() && client.fates.iter().all(|fate| fate.is_severed())
 }
 

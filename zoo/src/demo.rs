@@ -4,6 +4,7 @@ use crate::api::{Severed, Termination};
 use crate::case::Case;
 use crate::cli::DemoArgs;
 use crate::client::{Script, Start, get};
+use crate::compare::is_certainly_severed;
 use crate::daemon::Daemon;
 use crate::expect::{Cause, Expected};
 use crate::program::Program;
@@ -89,8 +90,7 @@ fn tell(number: usize, about: &str, termination: &Termination, run: &PlayedRun) 
     for advice in &termination.advice {
         println!("{}", wrapped("   change  ", advice));
     }
-    let lost =
-        run.clients.iter().filter(|client| matches!(client.fates[..], [fate] if fate.is_severed())).count();
+    let lost = run.clients.iter().filter(|client| is_certainly_severed(client)).count();
     let agrees = lost as u64 == termination.severed_total;
     let word = if agrees { "the same" } else { "something else" };
     println!("   The clients' own records say {word}: {lost} of {} lost.", run.clients.len());

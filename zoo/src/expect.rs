@@ -90,7 +90,7 @@ impl Expected {
             trigger: None,
             severed: Vec::new(),
             drained: 0,
-            construction: Construction { unread: Fate::UnreadRequest, opaque: false },
+            construction: Construction::PLAIN,
         }
     }
 
@@ -121,6 +121,12 @@ impl Expected {
     /// This began it.
     pub fn trigger(mut self, trigger: &'static str) -> Self {
         self.trigger = Some(trigger);
+        self
+    }
+
+    /// Requests follow each other without pause: how many are lost is chance, which ones is not.
+    pub fn racing(mut self) -> Self {
+        self.construction.racing = true;
         self
     }
 

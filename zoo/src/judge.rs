@@ -2,7 +2,7 @@
 
 use crate::api::Termination;
 use crate::cli::RunArgs;
-use crate::compare::{self, Score, certain_losses};
+use crate::compare::{self, Score, certain_losses, is_certainly_severed};
 use crate::daemon::{Daemon, TERMINATIONS};
 use crate::metrics::Watcher;
 use crate::report::Verdict;
@@ -175,7 +175,7 @@ fn losses_at_exit(run: &PlayedRun) -> u64 {
     // An end is seen by the client a moment after the kernel has brought it about.
     let moment = run.window.gone + Duration::from_millis(20);
     let at_exit = run.clients.iter().filter(|client| client.ended.is_some_and(|at| at <= moment));
-    at_exit.filter(|client| matches!(client.fates[..], [fate] if fate.is_severed())).count() as u64
+    at_exit.filter(|client| is_certainly_severed(client)).count() as u64
 }
 
 /// The container's terminations, in the order in which they began.

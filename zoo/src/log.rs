@@ -97,6 +97,11 @@ impl Log {
         self.lines.iter().any(|line| line.contains(text))
     }
 
+    /// How many lines contain this.
+    pub fn count(&self, text: &str) -> usize {
+        self.lines.iter().filter(|line| line.contains(text)).count()
+    }
+
     /// Everything said so far.
     pub fn lines(&self) -> &[String] {
         &self.lines

@@ -35,6 +35,14 @@ pub struct Construction {
     /// The bytes of this connection pass the probe by (MPTCP): the contract lets the daemon say that
     /// it does not know, never that something was lost where nothing was.
     pub opaque: bool,
+    /// Requests follow each other without pause, so that nobody can say on which side of the server's
+    /// last read one arrived: lost is lost, by whichever name.
+    pub racing: bool,
+}
+
+impl Construction {
+    /// Nothing is left to the case: an accepting server that reads what it is sent.
+    pub const PLAIN: Self = Self { unread: Fate::UnreadRequest, opaque: false, racing: false };
 }
 
 /// The fates of which the daemon may find one.
@@ -67,6 +75,11 @@ pub fn fates(record: &Record, said: Said, window: Window, construction: Construc
 
 fn ended_by_server(record: &Record, said: Said, window: Window, construction: Construction) -> Fates {
     let whole = record.outstanding() == 0;
+    if construction.racing {
+        let lost =
+            [Fate::UnansweredRequest, Fate::UnreadRequest, Fate::NeverAccepted, Fate::RequestAfterClose];
+        return if whole { vec![Fate::Drained, Fate::ClosedIdle] } else { lost.to_vec() };
+    }
     if record.half_closed && !whole {
         // Half-closed and waiting looks like gone on the wire, unless framing tells.
         return vec![Fate::NotMeasured, Fate::UnansweredRequest];
@@ -101,8 +114,6 @@ fn ended_by_server(record: &Record, said: Said, window: Window, construction: Co
 mod tests {
     use super::*;
 
-    const ACCEPTING: Construction = Construction { unread: Fate::UnreadRequest, opaque: false };
-
     fn window() -> Window {
         let begin = Instant::now();
         Window { begin, gone: begin + Duration::from_secs(1) }
@@ -126,9 +137,9 @@ mod tests {
         let window = window();
         let record = record(window, 1, 0, End::Fin);
         let read = Said { reads: 1, ..Said::default() };
-        assert_eq!(fates(&record, read, window, ACCEPTING), [Fate::UnansweredRequest]);
-        assert_eq!(fates(&record, Said::default(), window, ACCEPTING), [Fate::UnreadRequest]);
-        let queued = Construction { unread: Fate::NeverAccepted, opaque: false };
+        assert_eq!(fates(&record, read, window, Construction::PLAIN), [Fate::UnansweredRequest]);
+        assert_eq!(fates(&record, Said::default(), window, Construction::PLAIN), [Fate::UnreadRequest]);
+        let queued = Construction { unread: Fate::NeverAccepted, ..Construction::PLAIN };
         assert_eq!(fates(&record, Said::default(), window, queued), [Fate::NeverAccepted]);
     }
 
@@ -137,9 +148,9 @@ mod tests {
         let window = window();
         let mut record = record(window, 1, 1, End::Fin);
         let said = Said { reads: 1, answers: 1, answered: None };
-        assert_eq!(fates(&record, said, window, ACCEPTING), [Fate::ClosedIdle]);
+        assert_eq!(fates(&record, said, window, Construction::PLAIN), [Fate::ClosedIdle]);
         record.last_answer = Some(window.begin + Duration::from_millis(1));
-        assert_eq!(fates(&record, said, window, ACCEPTING), [Fate::Drained]);
+        assert_eq!(fates(&record, said, window, Construction::PLAIN), [Fate::Drained]);
     }
 
     #[test]
@@ -148,9 +159,9 @@ mod tests {
         let mut record = record(window, 1, 0, End::Reset);
         record.answer_begun = true;
         let half = Said { reads: 1, ..Said::default() };
-        assert_eq!(fates(&record, half, window, ACCEPTING), [Fate::TruncatedResponse]);
+        assert_eq!(fates(&record, half, window, Construction::PLAIN), [Fate::TruncatedResponse]);
         let full = Said { reads: 1, answers: 1, answered: None };
-        assert_eq!(fates(&record, full, window, ACCEPTING), [Fate::UndeliveredResponse]);
+        assert_eq!(fates(&record, full, window, Construction::PLAIN), [Fate::UndeliveredResponse]);
     }
 
     #[test]
@@ -158,11 +169,11 @@ mod tests {
         let window = window();
         let mut early = record(window, 1, 0, End::Reset);
         early.end = Some((window.begin - Duration::from_millis(1), End::Reset));
-        assert!(fates(&early, Said::default(), window, ACCEPTING).is_empty());
+        assert!(fates(&early, Said::default(), window, Construction::PLAIN).is_empty());
         let mut later = record(window, 1, 0, End::Refused);
         later.started = Some(window.gone + LINGER + Duration::from_millis(1));
-        assert!(fates(&later, Said::default(), window, ACCEPTING).is_empty());
+        assert!(fates(&later, Said::default(), window, Construction::PLAIN).is_empty());
         later.started = Some(window.gone + Duration::from_millis(1));
-        assert_eq!(fates(&later, Said::default(), window, ACCEPTING), [Fate::Refused]);
+        assert_eq!(fates(&later, Said::default(), window, Construction::PLAIN), [Fate::Refused]);
     }
 }

@@ -9,6 +9,7 @@ mod protocol;
 mod proxies;
 mod python;
 mod queue;
+mod storm;
 mod sudden;
 mod tls;
 mod wrapper;
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Case> {
         protocol::CASES,
         tls::CASES,
         sudden::CASES,
+        storm::CASES,
         wrapper::CASES,
         neighbours::CASES,
     ]

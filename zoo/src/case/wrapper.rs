@@ -3,7 +3,7 @@
 use super::Case;
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
-use crate::stage::{NEVER, Stage, Stop};
+use crate::stage::{NEVER, RunId, Stage, Stop};
 use crate::tool::Tool;
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
@@ -67,9 +67,16 @@ fn dumb_init(stage: &mut Stage<'_>) -> Result<()> {
     Ok(())
 }
 
+/// A master and two workers, all of them ready.
+fn family(stage: &mut Stage<'_>, program: Program) -> Result<RunId> {
+    let server = stage.start(program)?;
+    stage.wait_for("both workers", |stage| stage.log(server).count("listening") == 2)?;
+    Ok(server)
+}
+
 fn prefork_drain(stage: &mut Stage<'_>) -> Result<()> {
     let program = Program::own(stage.tools(), "--workers 2 --on-term forward --worker-on-term drain");
-    let server = stage.start(program)?;
+    let server = family(stage, program)?;
     stage.idle(server, 1)?;
     stage.in_flight(server, 4, 400)?;
     stage.stop(server, GRACE)?;
@@ -79,7 +86,7 @@ fn prefork_drain(stage: &mut Stage<'_>) -> Result<()> {
 
 fn prefork_exit(stage: &mut Stage<'_>) -> Result<()> {
     let program = Program::own(stage.tools(), "--workers 2 --on-term forward --worker-on-term exit");
-    let server = stage.start(program.in_pid_namespace())?;
+    let server = family(stage, program.in_pid_namespace())?;
     stage.idle(server, 1)?;
     stage.in_flight(server, 4, NEVER)?;
     stage.stop(server, GRACE)?;
@@ -89,7 +96,7 @@ fn prefork_exit(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 fn leaves(stage: &mut Stage<'_>, program: Program) -> Result<()> {
-    let server = stage.start(program)?;
+    let server = family(stage, program)?;
     stage.idle(server, 1)?;
     stage.in_flight(server, 3, NEVER)?;
     stage.stop(server, GRACE)?;

@@ -227,6 +227,10 @@ impl Client {
             self.record.answered = answered;
             self.record.last_answer = Some(Instant::now());
         }
+        if self.responses.says_close() {
+            // Nobody asks again on a connection of which he was told that it ends.
+            self.script.clear();
+        }
         self.record.pongs = self.responses.pongs();
         self.record.answer_begun = self.responses.has_begun_another();
     }

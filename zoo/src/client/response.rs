@@ -16,6 +16,7 @@ pub enum Protocol {
 pub struct Responses {
     framing: Framing,
     complete: usize,
+    says_close: bool,
 }
 
 #[derive(Debug)]
@@ -29,7 +30,7 @@ enum Framing {
 /// What stands at the beginning of the bytes.
 enum Message {
     Incomplete,
-    Whole { length: usize, status: u16 },
+    Whole { length: usize, status: u16, says_close: bool },
     UntilClose,
 }
 
@@ -40,7 +41,7 @@ impl Responses {
             Protocol::Http1 => Framing::Http1(Vec::new()),
             Protocol::Http2 => Framing::Http2(Frames::default()),
         };
-        Self { framing, complete: 0 }
+        Self { framing, complete: 0, says_close: false }
     }
 
     /// Takes bytes from the server.
@@ -60,9 +61,10 @@ impl Responses {
 
     fn take_messages(&mut self) {
         while let Framing::Http1(buffer) = &mut self.framing
-            && let Message::Whole { length, status } = first_message(buffer)
+            && let Message::Whole { length, status, says_close } = first_message(buffer)
         {
             buffer.drain(..length);
+            self.says_close |= says_close;
             // 1xx announce an answer, but for 101, which is one.
             if status >= 200 || status == 101 {
                 self.complete += 1;
@@ -96,6 +98,11 @@ impl Responses {
         self.complete
     }
 
+    /// Whether some answer said that it is the last.
+    pub fn says_close(&self) -> bool {
+        self.says_close
+    }
+
     /// How many PINGs of HTTP/2 have been acknowledged.
     pub fn pongs(&self) -> usize {
         match &self.framing {
@@ -120,22 +127,23 @@ fn first_message(bytes: &[u8]) -> Message {
     let Ok(httparse::Status::Complete(length)) = head.parse(bytes) else { return Message::Incomplete };
     let status = head.code.unwrap_or(0);
     if status < 200 || status == 204 || status == 304 {
-        return Message::Whole { length, status };
+        return Message::Whole { length, status, says_close: false };
     }
     let value = |name: &str| {
         let header = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
         std::str::from_utf8(header.value).ok()
     };
+    let says_close = value("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
     let body = &bytes[length..];
     if value("Transfer-Encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
         return match chunked_length(body) {
-            Some(body) => Message::Whole { length: length + body, status },
+            Some(body) => Message::Whole { length: length + body, status, says_close },
             None => Message::Incomplete,
         };
     }
     match value("Content-Length").and_then(|value| value.trim().parse::<usize>().ok()) {
         Some(body_length) if body.len() >= body_length => {
-            Message::Whole { length: length + body_length, status }
+            Message::Whole { length: length + body_length, status, says_close }
         }
         Some(_) => Message::Incomplete,
         None => Message::UntilClose,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 pub enum Start {
     /// At once.
     Now,
-    /// So long after the server's stop signal.
+    /// So long after the server's stop signal, or SIGKILL if it gets none.
     AfterStop(Duration),
     /// So long after the container's last process has exited.
     AfterExit(Duration),

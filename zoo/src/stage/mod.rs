@@ -16,6 +16,7 @@ pub use run::{Run, Stop};
 use crate::cgroup::Ground;
 use crate::client::{Client, Script, Target};
 use crate::expect::Expected;
+use crate::log::Log;
 use crate::namespace::Network;
 use crate::port::Ports;
 use crate::process::Process;
@@ -104,6 +105,11 @@ impl<'a> Stage<'a> {
 
     fn run_mut(&mut self, id: RunId) -> &mut Run {
         &mut self.containers[id.container].runs[id.run]
+    }
+
+    /// What this server says.
+    pub fn log(&self, server: RunId) -> &Log {
+        self.run(server).log()
     }
 
     /// What a client of this server connects to.

@@ -149,8 +149,12 @@ impl Stage<'_> {
     /// SIGKILL to the main process.
     pub fn kill(&mut self, server: RunId) -> Result<()> {
         let run = self.run_mut(server);
+        let unannounced = run.stop.is_none();
         run.killed = Some(Instant::now());
         run.process.signal(Signal::KILL)?;
+        if unannounced {
+            self.schedule_after_stop(server, Instant::now());
+        }
         self.await_exit(server)
     }
 
