@@ -210,7 +210,7 @@ impl Container {
     fn open(&mut self, at: KernelInstant) {
         if self.termination.is_none() {
             let mut termination = Termination::suspect(at);
-            termination.note_serving(self.listeners.values().copied());
+            termination.note_listening(self.listeners.values().copied());
             self.termination = Some(termination);
         }
     }

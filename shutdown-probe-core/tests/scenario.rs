@@ -403,3 +403,28 @@ fn a_container_that_comes_and_goes_is_forgotten() {
     let last = script.commands.last();
     assert!(matches!(last, Some(shutdown_probe_core::Command::Forget { .. })), "{last:?}");
 }
+
+#[test]
+fn an_init_passes_the_signal_on_to_a_server_without_a_handler() {
+    let mut script = Script::serving(2);
+    script.at(10_000).signal(SIGTERM, 1, |signal| (signal.blocked, signal.to_init) = (true, true));
+    script.at(10_001).signal(SIGTERM, 2, |signal| {
+        (signal.sender, signal.sender_process) = (Sender::Inside, Some(process(1)));
+        signal.handler = Handler::Default;
+    });
+    script.exit(2, None, Some(SIGTERM));
+    script.ended(5001, Fate::UnansweredRequest, |connection| connection.owner = Some(process(2)));
+    script.exit(1, Some(143), None).empty();
+    let report = script.report();
+    assert_eq!(report.cause, Cause::StopSignalKilledProcess);
+    assert_eq!(report.stop_signal.map(|stop| stop.disposition), Some(Disposition::Blocked));
+}
+
+#[test]
+fn a_master_that_leaves_its_workers_to_sigkill() {
+    let mut script = Script::serving(1);
+    script.at(1_000).sigterm(Handler::Installed).exit(1, Some(0), None);
+    script.at(2_000).sigkill(2).exit(2, None, Some(SIGKILL));
+    script.ended(5001, Fate::UnansweredRequest, |connection| connection.owner = Some(process(2))).empty();
+    assert_eq!(script.report().cause, Cause::StopSignalNotForwarded);
+}

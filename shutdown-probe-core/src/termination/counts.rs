@@ -79,7 +79,7 @@ impl Termination {
     /// The disposition of the stop signal, to be counted once.
     fn take_stop_signal(&mut self) -> Option<(u32, Disposition)> {
         let disposition = self.disposition()?;
-        let number = self.stop.as_ref()?.signal.signal;
+        let number = self.stop_signal()?.signal.signal;
         (!std::mem::replace(&mut self.counted_stop_signal, true)).then_some((number, disposition))
     }
 }

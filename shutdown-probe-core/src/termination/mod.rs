@@ -33,16 +33,23 @@ const PROCESSES: usize = 4_096;
 /// How many late arrivals are remembered one by one.
 const LATE_ARRIVALS: usize = 10_000;
 
-/// A stop signal, and what became of it.
+/// The first stop signal that a process got, from whomever, and what became of it.
+#[derive(Debug)]
+struct Received {
+    signal: Signal,
+    /// The process took it.
+    delivered: bool,
+    /// It sent the same signal to itself afterwards.
+    reraised: bool,
+    /// It did so at once, before a listener was closed: it did not drain, it wants the default action.
+    wants_default_action: bool,
+}
+
+/// The stop signal from outside with which it all began.
 #[derive(Debug)]
 struct Stop {
-    signal: Signal,
-    /// The target took it.
-    delivered: bool,
-    /// The target sent the same signal to itself afterwards.
-    reraised: bool,
-    /// It did so at once, before it closed its listeners: it did not drain, it wants the default action.
-    wants_default_action: bool,
+    at: KernelInstant,
+    target: ProcessId,
     /// A listener was open when it came.
     listening: bool,
     /// How old the container was, where its birth was seen.
@@ -73,10 +80,11 @@ pub(crate) struct Termination {
     kill: Option<Kill>,
     exits: Vec<ProcessExited>,
     principal_exit: Option<usize>,
-    /// Processes that got a stop signal, from whomever.
-    signalled: BTreeSet<ProcessId>,
-    /// Processes that read from connections or opened listeners.
-    serving: BTreeSet<ProcessId>,
+    received: BTreeMap<ProcessId, Received>,
+    /// Processes that opened listeners.
+    listening: BTreeSet<ProcessId>,
+    /// Processes that read from connections.
+    reading: BTreeSet<ProcessId>,
     /// The process closed a listener or a connection by its will, after the stop signal.
     acted: bool,
     listener_closed: bool,
@@ -107,8 +115,9 @@ impl Termination {
             kill: None,
             exits: Vec::new(),
             principal_exit: None,
-            signalled: BTreeSet::new(),
-            serving: BTreeSet::new(),
+            received: BTreeMap::new(),
+            listening: BTreeSet::new(),
+            reading: BTreeSet::new(),
             acted: false,
             listener_closed: false,
             listener_opened: false,
@@ -142,9 +151,9 @@ impl Termination {
         self.stop.is_some() || self.kill.is_some()
     }
 
-    /// These processes served when it began.
-    pub fn note_serving(&mut self, processes: impl IntoIterator<Item = ProcessId>) {
-        self.serving.extend(processes);
+    /// These processes had opened listeners when it began.
+    pub fn note_listening(&mut self, processes: impl IntoIterator<Item = ProcessId>) {
+        self.listening.extend(processes);
     }
 
     /// A signal was sent to a process of the container.
@@ -156,43 +165,43 @@ impl Termination {
             }
             return;
         }
-        if self.signalled.len() < PROCESSES {
-            self.signalled.insert(signal.target);
-        }
         if from_outside {
-            self.stopped(signal, listening, age);
-        } else if let Some(stop) = &mut self.stop
-            && signal.sender_process == Some(signal.target)
-            && signal.target == stop.signal.target
-            && signal.signal == stop.signal.signal
-            && !stop.reraised
-        {
-            stop.reraised = true;
-            stop.wants_default_action = !self.listener_closed && signal.at.since(stop.signal.at) < AT_ONCE;
-            self.timeline.reraised(&signal);
+            self.stopped(&signal, listening, age);
         }
+        self.receive(signal);
     }
 
-    fn stopped(&mut self, signal: Signal, listening: bool, age: Option<Duration>) {
+    fn stopped(&mut self, signal: &Signal, listening: bool, age: Option<Duration>) {
         self.changed = true;
         let Some(stop) = &mut self.stop else {
-            self.timeline.stopped(&signal);
-            self.stop = Some(Stop {
-                signal,
-                delivered: false,
-                reraised: false,
-                wants_default_action: false,
-                listening,
-                age,
-            });
+            self.timeline.stopped(signal);
+            self.stop = Some(Stop { at: signal.at, target: signal.target, listening, age });
             return;
         };
         // One act that reaches a whole group: the main process is the one that was meant.
-        let same_act = signal.at.since(stop.signal.at) < SAME_ACT && signal.signal == stop.signal.signal;
-        if same_act && (signal.to_main || signal.to_init) && !(stop.signal.to_main || stop.signal.to_init) {
-            stop.signal = Signal { at: stop.signal.at, ..signal };
+        let same_act = signal.at.since(stop.at) < SAME_ACT;
+        if same_act && (signal.to_main || signal.to_init) {
+            stop.target = signal.target;
         } else if !same_act {
-            self.timeline.stopped(&signal);
+            self.timeline.stopped(signal);
+        }
+    }
+
+    fn receive(&mut self, signal: Signal) {
+        let Some(received) = self.received.get_mut(&signal.target) else {
+            if self.received.len() < PROCESSES {
+                let first =
+                    Received { signal, delivered: false, reraised: false, wants_default_action: false };
+                self.received.insert(first.signal.target, first);
+            }
+            return;
+        };
+        let by_itself = signal.sender == Sender::Inside && signal.sender_process == Some(signal.target);
+        if by_itself && signal.signal == received.signal.signal && !received.reraised {
+            let at_once = signal.at.since(received.signal.at) < AT_ONCE;
+            received.reraised = true;
+            received.wants_default_action = at_once && !self.listener_closed;
+            self.timeline.reraised(&signal);
         }
     }
 
@@ -218,11 +227,10 @@ impl Termination {
 
     /// A process took a stop signal.
     pub fn delivered(&mut self, process: ProcessId, signal: u32) {
-        if let Some(stop) = &mut self.stop
-            && stop.signal.target == process
-            && stop.signal.signal == signal
+        if let Some(received) = self.received.get_mut(&process)
+            && received.signal.signal == signal
         {
-            stop.delivered = true;
+            received.delivered = true;
         }
     }
 
@@ -232,18 +240,14 @@ impl Termination {
             return;
         }
         self.changed = true;
-        let is_target = self.stop.as_ref().is_some_and(|stop| stop.signal.target == exit.process);
+        let is_target = self.stop.as_ref().is_some_and(|stop| stop.target == exit.process);
         let rank = |exit: &ProcessExited, is_main: bool, is_target: bool| {
             u8::from(exit.is_init) * 4 + u8::from(is_main) * 2 + u8::from(is_target)
         };
         let new = rank(&exit, is_main, is_target);
         let held = self.principal_exit.map_or(0, |index| {
             let held = &self.exits[index];
-            rank(
-                held,
-                held.is_main,
-                self.stop.as_ref().is_some_and(|stop| stop.signal.target == held.process),
-            )
+            rank(held, held.is_main, self.stop.as_ref().is_some_and(|stop| stop.target == held.process))
         });
         if new > 0 || is_target {
             self.timeline.exited(&exit);
@@ -285,7 +289,7 @@ impl Termination {
         let fate = connection.fate.0;
         if connection.role == Role::Server {
             if connection.accepted {
-                self.serving.extend(connection.owner.filter(|_| self.serving.len() < PROCESSES));
+                self.reading.extend(connection.owner.filter(|_| self.reading.len() < PROCESSES));
             }
             let by_will = !connection.by_death && !matches!(fate, Fate::PeerClosed | Fate::PeerAborted);
             self.acted |= by_will && self.stop.is_some();
@@ -331,7 +335,7 @@ impl Termination {
         self.timeline.listener(at, local, open, by_death);
         if open {
             self.listener_opened = true;
-            self.note_serving([process]);
+            self.note_listening([process]);
         } else if !by_death && self.stop.is_some() {
             self.acted = true;
             self.listener_closed = true;
@@ -370,7 +374,7 @@ impl Termination {
 
     /// From when late arrivals and the grace period count.
     fn reference(&self) -> KernelInstant {
-        self.stop.as_ref().map_or(self.began_at, |stop| stop.signal.at)
+        self.stop.as_ref().map_or(self.began_at, |stop| stop.at)
     }
 
     /// A connection of before the beginning, or of the container's next life.

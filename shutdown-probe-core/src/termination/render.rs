@@ -70,7 +70,7 @@ impl Termination {
     }
 
     fn report_stop_signal(&self, unix: &dyn Fn(KernelInstant) -> f64) -> Option<report::StopSignal> {
-        let stop = &self.stop.as_ref()?.signal;
+        let stop = &self.stop_signal()?.signal;
         Some(report::StopSignal {
             signal: signal::name(stop.signal).into_owned(),
             at: unix(stop.at),

@@ -3,14 +3,15 @@
 //! Judged by the order of events and by what was lost, not by one number: an exit status of 137 or a
 //! handler's address alone proves nothing.
 
-use super::{Kill, Stop, Termination};
+use super::{Kill, Received, Stop, Termination};
 use crate::cause::Cause;
 use crate::command::KillReason;
-use crate::identity::KernelInstant;
+use crate::identity::{KernelInstant, ProcessId};
 use crate::input::{Handler, ProcessExited};
 use crate::signal::{Disposition, SIGKILL};
 use crate::trigger::Trigger;
 use shutdown_probe_common::fate::Fate;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A container younger than this when the signal came, that never listened, was not ready yet.
@@ -26,34 +27,53 @@ pub(crate) struct Subject {
 }
 
 impl Termination {
+    /// The stop signal from outside, as its target got it.
+    pub(super) fn stop_signal(&self) -> Option<&Received> {
+        self.received.get(&self.stop.as_ref()?.target)
+    }
+
     /// What the stop signal met; `None` where there was none.
     pub fn disposition(&self) -> Option<Disposition> {
-        let stop = self.stop.as_ref()?;
-        let signal = &stop.signal;
-        Some(if signal.dropped || signal.handler == Handler::Ignore {
+        self.stop_signal().map(|received| self.disposition_of(received))
+    }
+
+    fn disposition_of(&self, received: &Received) -> Disposition {
+        let signal = &received.signal;
+        if signal.dropped || signal.handler == Handler::Ignore {
             Disposition::Ignored
-        } else if signal.blocked && !stop.delivered {
+        } else if signal.blocked && !received.delivered {
             Disposition::Blocked
         } else if signal.handler == Handler::Default {
             Disposition::Default
-        } else if stop.wants_default_action {
-            self.disposition_reraised(stop)
+        } else if received.wants_default_action {
+            self.disposition_reraised(received)
         } else {
             Disposition::Handled
-        })
+        }
     }
 
     /// A handler that does nothing but ask for the default action. PID 1 does not get it, and lives on.
-    fn disposition_reraised(&self, stop: &Stop) -> Disposition {
-        match self.exit_of_target(stop) {
+    fn disposition_reraised(&self, received: &Received) -> Disposition {
+        match self.exits.iter().find(|exit| exit.process == received.signal.target) {
             Some(exit) if self.killed_by(exit) => Disposition::Ignored,
             None if self.kill.is_some() => Disposition::Ignored,
             _ => Disposition::Default,
         }
     }
 
-    fn exit_of_target(&self, stop: &Stop) -> Option<&ProcessExited> {
-        self.exits.iter().find(|exit| exit.process == stop.signal.target)
+    /// The stop signal as the server got it: from outside, or passed on by an init or a master.
+    fn signal_to_server(&self) -> Option<&Received> {
+        let stop = self.stop.as_ref()?;
+        let serving = self.serving();
+        if serving.contains(&stop.target) {
+            return self.stop_signal();
+        }
+        serving.iter().find_map(|process| self.received.get(process)).or_else(|| self.stop_signal())
+    }
+
+    /// The processes that read from connections; where none did, those that opened listeners.
+    fn serving(&self) -> &BTreeSet<ProcessId> {
+        if self.reading.is_empty() { &self.listening } else { &self.reading }
     }
 
     fn killed_by(&self, exit: &ProcessExited) -> bool {
@@ -92,7 +112,7 @@ impl Termination {
         Some(match &self.stop {
             _ if kill.oom => KillReason::OomKilled,
             None => KillReason::NoStopSignal,
-            Some(stop) if cut_short(stop.signal.at, kill.at, subject) => KillReason::GraceCutShort,
+            Some(stop) if cut_short(stop.at, kill.at, subject) => KillReason::GraceCutShort,
             Some(_) => KillReason::GraceExceeded,
         })
     }
@@ -102,15 +122,17 @@ impl Termination {
         if self.pinned_cause.is_some() {
             return self.pinned_cause;
         }
-        let Some(stop) = &self.stop else {
+        let (Some(stop), Some(received)) = (&self.stop, self.signal_to_server()) else {
             return self.cause_without_stop_signal();
         };
         if self.was_not_forwarded() {
             return Some(Cause::StopSignalNotForwarded);
         }
         match self.deadly_kill() {
-            Some(kill) => Some(self.cause_of_kill(stop, kill, subject)),
-            None if self.disposition() == Some(Disposition::Default) => Some(Cause::StopSignalKilledProcess),
+            Some(kill) => Some(self.cause_of_kill(stop, received, kill, subject)),
+            None if self.disposition_of(received) == Disposition::Default => {
+                Some(Cause::StopSignalKilledProcess)
+            }
             None => self.exited_by_itself(),
         }
     }
@@ -127,17 +149,17 @@ impl Termination {
         (self.cause_is_known() || self.ledger_has_hands_losses()).then_some(Cause::ExitedWithoutDrain)
     }
 
-    fn cause_of_kill(&self, stop: &Stop, kill: &Kill, subject: Subject) -> Cause {
-        let nothing_done = match self.disposition() {
-            Some(Disposition::Ignored) => true,
-            Some(Disposition::Blocked) => !self.acted,
-            _ => false,
+    fn cause_of_kill(&self, stop: &Stop, received: &Received, kill: &Kill, subject: Subject) -> Cause {
+        let nothing_done = match self.disposition_of(received) {
+            Disposition::Ignored => true,
+            Disposition::Blocked => !self.acted,
+            Disposition::Handled | Disposition::Default => false,
         };
-        if nothing_done && was_not_ready(stop, kill, self.listener_opened) {
+        if nothing_done && was_not_ready(stop, received, kill, self.listener_opened) {
             Cause::SignalBeforeReady
         } else if nothing_done {
             Cause::IgnoredStopSignal
-        } else if kill.oom || cut_short(stop.signal.at, kill.at, subject) {
+        } else if kill.oom || cut_short(stop.at, kill.at, subject) {
             Cause::GraceCutShort
         } else if self.listener_closed
             && !self.ledger_has_hands_losses()
@@ -152,8 +174,9 @@ impl Termination {
     /// The processes that serve are others than those that were signalled; none of them got a stop signal,
     /// and they ended by SIGKILL.
     fn was_not_forwarded(&self) -> bool {
-        let mut ends = self.exits.iter().filter(|exit| self.serving.contains(&exit.process)).peekable();
-        self.serving.is_disjoint(&self.signalled)
+        let serving = self.serving();
+        let mut ends = self.exits.iter().filter(|exit| serving.contains(&exit.process)).peekable();
+        !serving.iter().any(|process| self.received.contains_key(process))
             && ends.peek().is_some()
             && ends.all(|exit| exit.signal == Some(SIGKILL))
     }
@@ -200,7 +223,7 @@ impl Termination {
     /// From the stop signal to the exit of the last process.
     pub fn grace_used(&self) -> Option<Duration> {
         let stop = self.stop.as_ref()?;
-        Some(self.empty_at.or_else(|| self.principal_exit_at())?.since(stop.signal.at))
+        Some(self.empty_at.or_else(|| self.principal_exit_at())?.since(stop.at))
     }
 
     /// How long after the stop signal the last connection came.
@@ -214,11 +237,12 @@ fn cut_short(stop: KernelInstant, kill: KernelInstant, subject: Subject) -> bool
 }
 
 /// The handler came after the signal, or the container had not got as far as to listen.
-fn was_not_ready(stop: &Stop, kill: &Kill, listener_opened: bool) -> bool {
-    let handler_came_later = kill.target == stop.signal.target
-        && stop.signal.handler != Handler::Installed
+fn was_not_ready(stop: &Stop, received: &Received, kill: &Kill, listener_opened: bool) -> bool {
+    let signal = &received.signal;
+    let handler_came_later = kill.target == signal.target
+        && signal.handler != Handler::Installed
         && kill.handler == Handler::Installed;
-    let never_served = stop.signal.accepted == 0 && !stop.listening;
+    let never_served = signal.accepted == 0 && !stop.listening;
     let was_starting = listener_opened || stop.age.is_some_and(|age| age < STARTING);
     handler_came_later || (never_served && was_starting)
 }
