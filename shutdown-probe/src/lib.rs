@@ -4,12 +4,49 @@
 //! [`output`] and, from there, [`admin`].
 
 pub mod admin;
+pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod exit;
+pub mod kernel;
 pub mod live;
+pub mod logging;
 pub mod output;
+pub mod privileges;
 pub mod probe;
 pub mod probe_input;
 pub mod recording;
+pub mod session;
 pub mod witness;
+
+use clap::Parser;
+use exit::{Exit, Failure};
+use output::console::escape::escape;
+use std::io::{BufWriter, Write};
+
+/// Does what the command line says, and says how the program ends.
+pub fn main() -> Exit {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            // Help that cannot be printed is no reason for another complaint.
+            let _ = error.print();
+            return exit;
+        }
+    };
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let outcome = command::execute(cli.command, &mut out)
+        .and_then(|exit| out.flush().map(|()| exit).map_err(Failure::cannot_write));
+    outcome.unwrap_or_else(|failure| {
+        if failure.is_broken_pipe() {
+            return Exit::Success;
+        }
+        for line in failure.to_string().lines() {
+            eprintln!("shutdown-probe: {}", escape(line));
+        }
+        failure.exit
+    })
+}

@@ -17,6 +17,9 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Attached, Self::Unsupported, Self::Broken];
+
     /// The name used in JSON and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

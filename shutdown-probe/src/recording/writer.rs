@@ -5,6 +5,7 @@
 
 use super::Header;
 use crate::exit::{Exit, Failure, OrExit};
+use crate::privileges;
 use shutdown_probe_core::Input;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -54,7 +55,11 @@ impl Recorder {
         let (lines, queue) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("recording".into())
-            .spawn(move || write(file, &queue))
+            .spawn(move || {
+                // An open file is all that this thread needs. It is no worse off where the kernel refuses.
+                let _ = privileges::give_up(&[]);
+                write(file, &queue)
+            })
             .or_exit(Exit::Internal, name)?;
         Ok(Self { lines, thread, missed: 0 })
     }

@@ -1,7 +1,7 @@
 //! Terminations line by line, as they happen.
 
 use super::list::name;
-use super::text::{counted, time, wrapped};
+use super::text::{time, wrapped};
 use shutdown_probe_core::report::{State, Termination};
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -57,11 +57,9 @@ fn line(termination: &Termination, at: f64, what: &str) -> String {
 }
 
 fn conclusion(termination: &Termination) -> String {
-    let ended = termination.exit.as_ref().map_or(termination.began_at, |exit| exit.at);
-    let severed = counted(termination.severed_total, "connection");
+    let last = termination.timeline.last().map_or(termination.began_at, |entry| entry.at);
     let cause = termination.cause.as_str();
-    let mut text =
-        line(termination, ended, &format!("over, {severed} severed, {cause}. {}", termination.summary));
+    let mut text = line(termination, last, &format!("over ({cause}): {}", termination.summary));
     if !termination.measured.complete {
         let reasons = termination.measured.reasons.join("; ");
         text.push_str(&wrapped("             ! ", &format!("not everything could be measured: {reasons}")));
@@ -91,8 +89,8 @@ mod tests {
         assert_eq!(progress.tell(&begun), "");
         let expected = "\
 14:13:20.003 web.service: node (1234) exited with status 0
-14:13:20.003 web.service: over, 3 connections severed, exited_without_drain. It
-             exited 3 ms after SIGTERM with 3 requests unanswered.
+14:13:20.003 web.service: over (exited_without_drain): It exited 3 ms after
+             SIGTERM with 3 requests unanswered.
              > Stop accepting, finish the requests in flight, then exit.
 ";
         assert_eq!(progress.tell(&complete), expected);

@@ -38,19 +38,21 @@ fn head(termination: &Termination) -> String {
     line("cgroup", &termination.container.cgroup);
     line("began", &format!("{began}, {}", termination.trigger.as_str()));
     line("cause", &format!("{}{also}", termination.cause.as_str()));
-    if let Some(grace) = grace(termination) {
-        line("grace", &grace);
+    if let Some(taken) = taken(termination) {
+        line("took", &taken);
     }
     line("measured", &measured(termination));
     text
 }
 
-fn grace(termination: &Termination) -> Option<String> {
+/// The time from the stop signal to the last exit.
+fn taken(termination: &Termination) -> Option<String> {
     let grace = &termination.grace;
-    let used = format!("{:.3} s used", grace.used_seconds?);
-    let allowed = grace.allowed_seconds.map_or_else(String::new, |allowed| format!(" of {allowed} s"));
+    let used = grace.used_seconds?;
+    let allowed =
+        grace.allowed_seconds.map_or_else(String::new, |allowed| format!(" of {allowed} s granted"));
     let exceeded = if grace.exceeded { ", ended by SIGKILL" } else { "" };
-    Some(format!("{used}{allowed}{exceeded}"))
+    Some(format!("{used:.3} s{allowed}{exceeded}"))
 }
 
 fn measured(termination: &Termination) -> String {
@@ -107,7 +109,7 @@ web.service: It exited 3 ms after SIGTERM with 3 requests unanswered.
   cgroup    /system.slice/web.service
   began     2026-09-21T14:13:20.000Z, container_stopped
   cause     exited_without_drain
-  grace     0.003 s used of 30 s
+  took      0.003 s of 30 s granted
   measured  everything
 
 Timeline

@@ -1,0 +1,302 @@
+//! What can be typed. Defaults and checks are in [`crate::config`].
+
+use crate::config::{LogOptions, ObserveOptions, ServeOptions};
+use crate::exit::Exit;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+use crate::admin::Since;
+use crate::config::Span;
+
+const EXAMPLES: &str = "\
+Examples:
+  shutdown-probe doctor             would it work here?
+  shutdown-probe watch              see terminations as they happen
+  shutdown-probe run --standalone   the daemon, beside Docker, systemd or Nomad
+  shutdown-probe report             what the daemon saw of late
+";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  shutdown-probe run --standalone
+  shutdown-probe run --standalone --watch-cgroup /sys/fs/cgroup/system.slice
+  shutdown-probe run --standalone --listen 0.0.0.0:9464 --grace 30s --log-format json
+  shutdown-probe run --config /etc/shutdown-probe.toml
+
+The configuration file is TOML. A flag goes before an environment variable, that before the file:
+  standalone = true
+  [observe]
+  watch-cgroup = \"/sys/fs/cgroup/system.slice\"
+  linger = \"10s\"
+  [serve]
+  listen = \"127.0.0.1:9464\"
+  [log]
+  level = \"info\"
+";
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  shutdown-probe watch
+  shutdown-probe watch --watch-cgroup /sys/fs/cgroup/system.slice
+  shutdown-probe watch --server http://127.0.0.1:9464
+  shutdown-probe watch --json | jq .summary
+";
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  shutdown-probe report
+  shutdown-probe report --since 1h
+  shutdown-probe report 1a2b-3c4d5e6f          one termination as a text
+  shutdown-probe report --json --since 2026-09-21T14:00:00Z
+";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  shutdown-probe doctor
+  shutdown-probe doctor --json | jq '.checks[] | select(.answer != \"yes\")'
+
+Exits with 0 if `run --standalone` would work here, with 1 if not.
+";
+
+const RECORD_EXAMPLES: &str = "\
+Examples:
+  shutdown-probe record /var/tmp/shutdowns.jsonl --duration 10m
+  shutdown-probe record rollout.jsonl --watch-cgroup /sys/fs/cgroup/kubepods.slice
+  shutdown-probe replay rollout.jsonl
+";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  shutdown-probe replay rollout.jsonl
+  shutdown-probe replay rollout.jsonl --json | jq '.terminations[].cause'
+";
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  shutdown-probe generate metrics-doc > docs/metrics.md
+  shutdown-probe generate cli-doc > docs/cli.md
+  shutdown-probe generate man > shutdown-probe.1
+  shutdown-probe generate completions bash > /etc/bash_completion.d/shutdown-probe
+";
+
+/// Sees which connections each shutdown severs, and why
+///
+/// It watches from the kernel, with no change to any workload: the signals that processes get, the fate of each of
+/// their connections, and who still came when they were gone.
+#[derive(Debug, Parser)]
+#[command(name = "shutdown-probe", version, after_help = EXAMPLES, after_long_help = long_help())]
+#[command(max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+fn long_help() -> String {
+    format!("{EXAMPLES}\n{}", Exit::table())
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the node daemon: observe, and serve metrics and the API
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Show terminations on the terminal as they happen
+    #[command(after_help = WATCH_EXAMPLES)]
+    Watch(WatchArgs),
+    /// Show what the daemon saw of late: a table, or one termination as a text
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
+    /// Say whether the probe would work here, and what to do if not
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
+    /// Write all that is observed to a file, for `replay`
+    #[command(after_help = RECORD_EXAMPLES)]
+    Record(RecordArgs),
+    /// Judge a recording again, and print the terminations in it
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayArgs),
+    /// Print what is made from the program itself
+    #[command(hide = true, after_help = GENERATE_EXAMPLES)]
+    Generate(GenerateArgs),
+}
+
+/// The arguments of `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Observe without Kubernetes: every cgroup is a container
+    #[arg(
+        long,
+        env = "SHUTDOWN_PROBE_STANDALONE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_possible_values = true,
+        value_name = "BOOL"
+    )]
+    pub standalone: Option<bool>,
+    /// A file with the same options, in TOML
+    #[arg(long, value_name = "FILE", env = "SHUTDOWN_PROBE_CONFIG")]
+    pub config: Option<PathBuf>,
+    #[expect(missing_docs, reason = "clap would print it as help")]
+    #[command(flatten)]
+    pub observe: ObserveOptions,
+    #[expect(missing_docs, reason = "clap would print it as help")]
+    #[command(flatten)]
+    pub serve: ServeOptions,
+    #[expect(missing_docs, reason = "clap would print it as help")]
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// The arguments of `watch`.
+#[derive(Args, Debug)]
+pub struct WatchArgs {
+    /// Ask this daemon instead of attaching probes
+    #[arg(long, value_name = "URL", env = "SHUTDOWN_PROBE_SERVER")]
+    pub server: Option<String>,
+    /// Print each report as one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    #[expect(missing_docs, reason = "clap would print it as help")]
+    #[command(flatten)]
+    pub observe: ObserveOptions,
+}
+
+/// The arguments of `report`.
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    /// The termination to tell; without it, a table of those of late
+    #[arg(value_name = "ID")]
+    pub id: Option<String>,
+    /// The daemon to ask
+    #[arg(long, value_name = "URL", env = "SHUTDOWN_PROBE_SERVER", default_value = "http://127.0.0.1:9464")]
+    pub server: String,
+    /// Only those that had not ended by then: a date (RFC 3339) or a duration such as 10m
+    #[arg(long, value_name = "TIME", value_parser = checked_since, conflicts_with = "id")]
+    pub since: Option<String>,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: u16,
+    /// Print JSON as the API gives it
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `record`.
+#[derive(Args, Debug)]
+pub struct RecordArgs {
+    /// The file to write; what it held before is gone
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// When to end; without it, at Ctrl-C
+    #[arg(long, value_name = "DURATION")]
+    pub duration: Option<Span>,
+    #[expect(missing_docs, reason = "clap would print it as help")]
+    #[command(flatten)]
+    pub observe: ObserveOptions,
+}
+
+/// The arguments of `replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// The file that `record` or `run --record` wrote
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `generate`.
+#[derive(Args, Debug)]
+pub struct GenerateArgs {
+    /// What to print.
+    #[command(subcommand)]
+    pub what: Generate,
+}
+
+/// What is made from the program itself.
+#[derive(Debug, Subcommand)]
+pub enum Generate {
+    /// The reference of metrics, in Markdown
+    MetricsDoc,
+    /// The reference of commands, in Markdown
+    CliDoc,
+    /// The manual page, in roff
+    Man,
+    /// Completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// A shell that can complete.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Shell {
+    Bash,
+    Fish,
+    Zsh,
+}
+
+/// The text as it was given: the daemon reads it again, by its own clock.
+fn checked_since(text: &str) -> Result<String, String> {
+    text.parse::<Since>().map(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Log, Observe, Serve};
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for mut command in Cli::command().get_subcommands().cloned() {
+            let help = command.render_help().to_string();
+            assert!(help.contains("Examples:\n  shutdown-probe "), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn the_defaults_in_the_help_are_the_defaults() {
+        let help = Cli::command()
+            .find_subcommand_mut("run")
+            .map(|run| run.clone().term_width(200).render_help().to_string())
+            .expect("run");
+        let (observe, serve, log) = (Observe::default(), Serve::default(), Log::default());
+        let signals: Vec<_> = [15, 2, 3].into_iter().map(shutdown_probe_core::signal::name).collect();
+        let mut numbers = observe.stop_signals.clone();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [2, 3, 15]);
+        for default in [
+            format!("[default: {}s]", observe.engine.linger.as_secs()),
+            format!("[default: {}]", signals.join(",")),
+            format!("[default: {}MiB]", observe.ring_bytes >> 20),
+            format!("[default: {}]", serve.listen),
+            format!("[default: {}]", serve.keep),
+            format!("[default: {}h]", serve.series_expiry.as_secs() / 3600),
+            format!("[default: {}]", format!("{:?}", log.level).to_lowercase()),
+            format!("[default: {}]", format!("{:?}", log.format).to_lowercase()),
+        ] {
+            assert!(help.contains(&default), "{default} is not in\n{help}");
+        }
+        assert_eq!(observe.engine.grace, None);
+    }
+}

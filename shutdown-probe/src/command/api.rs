@@ -1,0 +1,94 @@
+//! The daemon's API, asked.
+
+use crate::exit::{Exit, Failure, OrExit};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use shutdown_probe_core::report::Termination;
+use std::time::Duration;
+use ureq::Agent;
+
+/// How long the daemon may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The largest answer taken: a thousand terminations of a thousand connections each.
+const ANSWER_MOST: u64 = 512 << 20;
+
+/// A daemon to ask.
+pub struct Api {
+    agent: Agent,
+    base: String,
+}
+
+/// The answer to a question for several.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Terminations {
+    /// Newest first.
+    pub terminations: Vec<Termination>,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    error: String,
+}
+
+impl Api {
+    /// A daemon at this URL.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`] where it is no `http` URL.
+    pub fn new(url: &str) -> Result<Self, Failure> {
+        if !url.starts_with("http://") {
+            let message = format!("{url:?} is no http:// URL; the daemon speaks plain HTTP");
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        let config = Agent::config_builder()
+            .timeout_global(Some(PATIENCE))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .user_agent(concat!("shutdown-probe/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Self { agent: config.new_agent(), base: url.trim_end_matches('/').to_owned() })
+    }
+
+    /// The terminations of late.
+    ///
+    /// # Errors
+    /// [`Exit::Unavailable`] where the daemon does not answer as it should.
+    pub fn terminations(&self, since: Option<&str>, limit: u16) -> Result<Terminations, Failure> {
+        let mut path = format!("/api/v1/terminations?limit={limit}");
+        if let Some(since) = since {
+            path.push_str(&format!("&since={}", utf8_percent_encode(since, NON_ALPHANUMERIC)));
+        }
+        self.get(&path)
+    }
+
+    /// One termination.
+    ///
+    /// # Errors
+    /// As above, and [`Exit::NoInput`] where there is none of this id.
+    pub fn termination(&self, id: &str) -> Result<Termination, Failure> {
+        self.get(&format!("/api/v1/terminations/{}", utf8_percent_encode(id, NON_ALPHANUMERIC)))
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let unreachable =
+            || format!("the daemon at {} cannot be reached; is `shutdown-probe run` running?", self.base);
+        let answer = self.agent.get(format!("{}{path}", self.base)).call();
+        let mut answer = answer.or_exit(Exit::Unavailable, unreachable)?;
+        let status = answer.status();
+        let body = answer.body_mut().with_config().limit(ANSWER_MOST).read_to_vec();
+        let body = body.or_exit(Exit::Unavailable, unreachable)?;
+        if status.is_success() {
+            let stranger = || format!("what answers at {} is no shutdown-probe of this version", self.base);
+            return serde_json::from_slice(&body).or_exit(Exit::Unavailable, stranger);
+        }
+        let problem = serde_json::from_slice(&body).map(|problem: Problem| problem.error);
+        let message = problem.unwrap_or_else(|_| format!("{} answers {status}", self.base));
+        let exit = match status.as_u16() {
+            400 => Exit::Usage,
+            404 => Exit::NoInput,
+            _ => Exit::Unavailable,
+        };
+        Err(Failure::new(exit, message))
+    }
+}
