@@ -16,8 +16,8 @@ const CONNECTIONS: u32 = 32;
 const BODY: &str = "served\n";
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// One process, so that its end is the container's.
-fn configuration(directory: &Path, address: SocketAddr, upstream: Option<SocketAddr>) -> String {
+/// One process, so that its end is the container's. It listens everywhere, as services do.
+fn configuration(directory: &Path, port: u16, upstream: Option<SocketAddr>) -> String {
     let directory = directory.display();
     let hang = upstream.map_or(String::new(), |upstream| {
         format!("location /hang {{ proxy_pass http://{upstream}; }}\n        ")
@@ -32,7 +32,7 @@ http {{
     access_log off;
     keepalive_requests 1000000000;
     server {{
-        listen {address} backlog=4096;
+        listen {port} backlog=4096;
         {hang}location / {{ root {directory}/www; }}
     }}
 }}
@@ -58,7 +58,7 @@ impl Server {
         fs::create_dir_all(directory.join("www"))?;
         fs::write(directory.join("www/index.html"), BODY)?;
         let file = directory.join("nginx.conf");
-        fs::write(&file, configuration(&directory, address, upstream))?;
+        fs::write(&file, configuration(&directory, address.port(), upstream))?;
         let mut command = arena.command("taskset", &arena.container(container)?)?;
         command.args(["--cpu-list", &arena.server_cpu.to_string(), "nginx", "-c"]).arg(&file);
         command.arg("-e").arg(directory.join("error.log"));
@@ -154,9 +154,8 @@ Transfer/sec:     17.17MB
 
     #[test]
     fn only_a_server_with_an_upstream_can_hang() {
-        let address = "127.0.0.1:1".parse().unwrap();
-        assert!(!configuration(Path::new("/d"), address, None).contains("proxy_pass"));
-        let with = configuration(Path::new("/d"), address, Some("127.0.0.1:2".parse().unwrap()));
+        assert!(!configuration(Path::new("/d"), 1, None).contains("proxy_pass"));
+        let with = configuration(Path::new("/d"), 1, Some("127.0.0.1:2".parse().unwrap()));
         assert!(with.contains("location /hang { proxy_pass http://127.0.0.1:2; }"));
         assert!(with.contains("root /d/www;"));
     }
