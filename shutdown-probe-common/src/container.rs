@@ -26,8 +26,10 @@ pub struct Container {
     pub narrate_until: u64,
     /// When `narrate_until` was last opened from silence, in ns since boot.
     pub began_at: u64,
-    /// The same moment as `began_at`, in jiffies.
+    /// The same moment, in jiffies.
     pub began_jiffies: u64,
+    /// The same moment, in ns of `CLOCK_MONOTONIC`.
+    pub began_monotonic: u64,
     /// The first process that entered the container from outside.
     pub main: Process,
     /// Totals since the container was first seen.
@@ -41,5 +43,5 @@ pub const SUSPICION_NS: u64 = 15_000_000_000;
 
 const _: () = {
     assert!(size_of::<Counters>() == 128);
-    assert!(size_of::<Container>() == 296);
+    assert!(size_of::<Container>() == 304);
 };

@@ -428,3 +428,12 @@ fn a_master_that_leaves_its_workers_to_sigkill() {
     script.ended(5001, Fate::UnansweredRequest, |connection| connection.owner = Some(process(2))).empty();
     assert_eq!(script.report().cause, Cause::StopSignalNotForwarded);
 }
+
+#[test]
+fn a_master_that_tells_its_workers_without_a_signal() {
+    let mut script = Script::serving(1);
+    script.at(1_000).signal(3, 1, |_| ()).listener(1, false, false);
+    script.at(3_000).sigkill(1).exit(1, None, Some(SIGKILL)).exit(2, None, Some(SIGKILL));
+    script.ended(5001, Fate::ClosedIdle, |connection| connection.owner = Some(process(2))).empty();
+    assert_eq!(script.report().cause, Cause::WaitedOnIdleConnections);
+}

@@ -1,12 +1,13 @@
 //! Whose a connection is, and what is known of it at its end.
 
 use crate::container::{Known, of_cgroup};
-use crate::kernel::{Sock, Task, TcpSock};
-use crate::maps::{LISTENERS, Listener, OPEN, Socket};
-use shutdown_probe_common::connection::{Evidence, ListenAddress, Process, flag};
+use crate::kernel::{Task, Tcp};
+use crate::listener::listener;
+use crate::maps::{OPEN, Socket};
+use shutdown_probe_common::connection::{Evidence, Process, flag};
 
 /// `tcp_state` of `include/net/tcp_states.h`.
-pub mod tcp {
+pub mod state {
     pub const ESTABLISHED: u8 = 1;
     pub const SYN_SENT: u8 = 2;
     pub const SYN_RECV: u8 = 3;
@@ -19,68 +20,35 @@ pub mod tcp {
     pub const CLOSING: u8 = 11;
 }
 
-/// `0.0.0.0`, IPv4-mapped.
-const V4_ANY: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0, 0, 0];
-
 /// Both directions are closed: `SHUTDOWN_MASK`.
 const SHUT_BOTH: u8 = 3;
 
-/// Who listens at this address, by itself or by a wildcard.
-#[inline(never)]
-pub fn listener(address: &ListenAddress) -> Option<&'static Listener> {
-    let mut key = *address;
-    if let Some(exact) = listening_at(&key) {
-        return Some(exact);
-    }
-    if address.address[..12] == V4_ANY[..12] {
-        clear(&mut key, 3);
-        if let Some(any) = listening_at(&key) {
-            return Some(any);
-        }
-    }
-    clear(&mut key, 0);
-    listening_at(&key)
-}
-
-/// Who listens at exactly this address.
+/// The container of a connection: as remembered, else its cgroup's, which it has from its listener;
+/// where the listener was made for another container, that.
 #[inline(always)]
-pub fn listening_at(address: &ListenAddress) -> Option<&'static Listener> {
-    // SAFETY: the map's value lives at least until the program ends; its words are cells.
-    LISTENERS.get_ptr(address).map(|value| unsafe { &*value })
-}
-
-/// Zeroes the words of the address from this one on. The target has no `memset`, and volatile
-/// stores are not merged into one.
-#[inline(always)]
-fn clear(key: &mut ListenAddress, from: usize) {
-    let words = (&raw mut key.address).cast::<u32>();
-    for word in from..4 {
-        // SAFETY: the address has four words, aligned as the structure is.
-        unsafe { words.add(word).write_volatile(0) };
-    }
-}
-
-/// The container of a connection: as remembered, else its listener's, else its cgroup's.
-#[inline(always)]
-pub fn container_of(sk: Sock, storage: Option<&Socket>) -> Option<Known> {
+pub fn container_of(tcp: Tcp, storage: Option<&Socket>) -> Option<Known> {
     match storage {
         Some(storage) => Known::get(storage.container.get()),
-        None => Known::get(container_by_address(sk)?),
+        None => Known::get(container_by_address(tcp)?),
     }
 }
 
 #[inline(always)]
-fn container_by_address(sk: Sock) -> Option<u64> {
-    match listener(&sk.listen_address()) {
-        Some(listener) => Some(listener.container.get()),
-        None => of_cgroup(sk.cgroup_id()),
+fn container_by_address(tcp: Tcp) -> Option<u64> {
+    let own = of_cgroup(tcp.cgroup_id());
+    match listener(&tcp.listen_address()) {
+        // Another container may listen at the same address by a socket of its own.
+        Some(listener) if own.is_none() || own == Some(listener.creator.get()) => {
+            Some(listener.container.get())
+        }
+        _ => own,
     }
 }
 
 /// Remembers a connection of this container from now on.
 #[inline(always)]
-pub fn remember(sk: Sock, tcp: TcpSock, container: u64, role: u8) -> Option<&'static Socket> {
-    let storage = sk.storage_or_new()?;
+pub fn remember(tcp: Tcp, container: u64, role: u8) -> Option<&'static Socket> {
+    let storage = tcp.storage_or_new()?;
     if storage.container.get() == 0 {
         storage.fate.set(OPEN);
         storage.role.set(role);
@@ -103,13 +71,13 @@ pub struct End {
 impl End {
     #[inline(always)]
     pub fn new(old: u8, new: u8) -> Self {
-        Self { peer_fin: old == tcp::CLOSE_WAIT, abrupt: new == tcp::CLOSE }
+        Self { peer_fin: old == state::CLOSE_WAIT, abrupt: new == state::CLOSE }
     }
 }
 
 /// What is known of a connection that ends now.
 #[inline(always)]
-pub fn evidence(sk: Sock, tcp: TcpSock, storage: Option<&Socket>, container: Known, end: End) -> Evidence {
+pub fn evidence(tcp: Tcp, storage: Option<&Socket>, container: Known, end: End) -> Evidence {
     let fin = u32::from(end.peer_fin);
     let received = tcp.bytes_received();
     let sent = tcp.bytes_sent();
@@ -121,18 +89,18 @@ pub fn evidence(sk: Sock, tcp: TcpSock, storage: Option<&Socket>, container: Kno
     Evidence {
         received: received.saturating_sub(fin.into()),
         sent,
-        unread: tcp.rcv_nxt().wrapping_sub(tcp.copied_seq()).saturating_sub(fin),
+        unread: tcp.unread().saturating_sub(fin),
         written,
         // Our own FIN is queued only after the transition.
-        undelivered: write_seq.wrapping_sub(tcp.snd_una()),
-        flags: flags(sk, tcp, storage, container, end),
+        undelivered: tcp.unacknowledged(),
+        flags: flags(tcp, storage, container, end),
     }
 }
 
 #[inline(always)]
-fn flags(sk: Sock, tcp: TcpSock, storage: Option<&Socket>, container: Known, end: End) -> u32 {
+fn flags(tcp: Tcp, storage: Option<&Socket>, container: Known, end: End) -> u32 {
     let mut flags = storage.map_or(0, |storage| storage.flags.get());
-    let has_owner = sk.has_owner();
+    let has_owner = tcp.has_owner();
     if has_owner {
         flags |= flag::ACCEPTED;
     }
@@ -145,26 +113,29 @@ fn flags(sk: Sock, tcp: TcpSock, storage: Option<&Socket>, container: Known, end
     if sent_since(tcp, container) {
         flags |= flag::SENT_IN_WINDOW;
     }
-    flags | how_closed(sk, flags, end, has_owner)
+    flags | how_closed(tcp, flags, end, has_owner)
 }
 
 /// Whether data went out since the container's story began.
 #[inline(always)]
-fn sent_since(tcp: TcpSock, container: Known) -> bool {
-    tcp.bytes_sent() > 0
-        && container.is_narrating()
-        && tcp.last_sent().wrapping_sub(container.began_jiffies()) as i32 >= 0
+fn sent_since(tcp: Tcp, container: Known) -> bool {
+    if tcp.bytes_sent() == 0 || !container.is_narrating() {
+        return false;
+    }
+    let ticks = tcp.last_sent().wrapping_sub(container.began_jiffies()) as i32;
+    // Within the same tick the finer clock decides, which counts segments without data too.
+    ticks > 0 || (ticks == 0 && tcp.departure() >= container.began_monotonic())
 }
 
 #[inline(always)]
-fn how_closed(sk: Sock, flags: u32, end: End, has_owner: bool) -> u32 {
+fn how_closed(tcp: Tcp, flags: u32, end: End, has_owner: bool) -> u32 {
     if end.abrupt && flags & flag::PEER_RESET != 0 {
         return 0;
     }
     // An abrupt end of our own doing is a close() or the end of a child nobody accepted. All else
     // that leads to CLOSE at once is the kernel giving up: a timeout, an administrator.
-    let ours = !end.abrupt || sk.shutdown() == SHUT_BOTH || !has_owner;
-    if !ours && sk.error() != 0 {
+    let ours = !end.abrupt || tcp.shutdown() == SHUT_BOTH || !has_owner;
+    if !ours && tcp.error() != 0 {
         return flag::KERNEL_ABORT;
     }
     let reset = if end.abrupt { flag::RESET_SENT } else { 0 };

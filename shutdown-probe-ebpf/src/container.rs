@@ -1,7 +1,7 @@
 //! Which container something belongs to, and whether its story is being told.
 
 use crate::emit::{add, now};
-use crate::kernel::{Task, jiffies};
+use crate::kernel::{Task, jiffies, monotonic};
 use crate::maps::{CGROUPS, CONTAINERS};
 use aya_ebpf::helpers::bpf_get_current_cgroup_id;
 use core::arch::asm;
@@ -19,6 +19,12 @@ fn opaque(mut value: u64) -> u64 {
     unsafe { asm!("{value} = {value}", value = inout(reg) value, options(pure, nomem, nostack)) };
     value
 }
+
+/// [`Container::narrate_until`] of a termination that user space has confirmed.
+const CONFIRMED: u64 = u64::MAX;
+
+/// Signals so close to each other are one act; user space has not had the time to confirm it.
+const SAME_ACT_NS: u64 = 200_000_000;
 
 /// A container that the maps know.
 #[derive(Clone, Copy)]
@@ -71,6 +77,13 @@ impl Known {
         unsafe { read_volatile(&raw const (*self.value).narrate_until) }
     }
 
+    /// When the story began, in ns of `CLOCK_MONOTONIC`.
+    #[inline(always)]
+    pub fn began_monotonic(self) -> u64 {
+        // SAFETY: as in `narrate_until`.
+        unsafe { read_volatile(&raw const (*self.value).began_monotonic) }
+    }
+
     /// When the story began, in ns since boot.
     #[inline(always)]
     pub fn began_at(self) -> u64 {
@@ -100,6 +113,12 @@ impl Known {
         }
     }
 
+    /// Its main process has ended: the next that enters is its main process.
+    #[inline(always)]
+    pub fn forget_main(self) {
+        self.set_main(Process { start: 0, tgid: 0, reserved: 0 });
+    }
+
     /// Makes this its main process.
     #[inline(always)]
     pub fn set_main(self, process: Process) {
@@ -115,6 +134,18 @@ impl Known {
     }
 
     /// Begins to tell its story, for as long as a suspicion lasts; a story being told goes on.
+    ///
+    /// The story begins anew where it was no more than a suspicion.
+    #[inline(always)]
+    pub fn begin_anew(self) {
+        let now = now();
+        if self.narrate_until() != CONFIRMED && now > self.began_at() + SAME_ACT_NS {
+            self.begin(now);
+        }
+        self.open_narration();
+    }
+
+    /// Begins to tell its story on a suspicion; a story being told goes on.
     #[inline(always)]
     pub fn open_narration(self) {
         self.narrate(now() + SUSPICION_NS, false);
@@ -141,6 +172,7 @@ impl Known {
         unsafe {
             (*self.value).began_at = now;
             (*self.value).began_jiffies = jiffies();
+            (*self.value).began_monotonic = monotonic();
             copy_nonoverlapping(
                 (&raw const (*self.value).counters).cast::<[u64; 16]>(),
                 (&raw mut (*self.value).at_begin).cast::<[u64; 16]>(),

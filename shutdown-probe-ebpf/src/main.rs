@@ -11,6 +11,7 @@ mod container;
 mod emit;
 mod hook;
 mod kernel;
+mod listener;
 mod maps;
 mod offsets;
 

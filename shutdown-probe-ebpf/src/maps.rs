@@ -89,8 +89,10 @@ impl Socket {
 /// Who listens at an address.
 #[repr(C)]
 pub struct Listener {
-    /// Its container.
+    /// The container that reads from its connections.
     pub container: Cell<u64>,
+    /// The container that opened it.
+    pub creator: Cell<u64>,
     /// When the last socket there was closed, in ns since boot; 0: one is open.
     pub closed_at: Cell<u64>,
     /// The process that opened it.
@@ -128,6 +130,6 @@ unsafe impl Sync for Closed {}
 
 const _: () = {
     assert!(size_of::<Socket>() == 48);
-    assert!(size_of::<Listener>() == 40);
+    assert!(size_of::<Listener>() == 48);
     assert!(size_of::<Closed>() == 40);
 };

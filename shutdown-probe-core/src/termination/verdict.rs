@@ -176,7 +176,9 @@ impl Termination {
     fn was_not_forwarded(&self) -> bool {
         let serving = self.serving();
         let mut ends = self.exits.iter().filter(|exit| serving.contains(&exit.process)).peekable();
-        !serving.iter().any(|process| self.received.contains_key(process))
+        // A master may tell its workers by other means than signals: then somebody closes a listener.
+        !self.listener_closed
+            && !serving.iter().any(|process| self.received.contains_key(process))
             && ends.peek().is_some()
             && ends.all(|exit| exit.signal == Some(SIGKILL))
     }

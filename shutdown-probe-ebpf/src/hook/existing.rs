@@ -1,10 +1,10 @@
 //! What was there before the probe. The iterators see every network namespace, and the owner of
 //! each socket; they run to the end before the first record is read.
 
-use crate::connection::{listener, remember, tcp};
+use crate::connection::{remember, state};
 use crate::container::{Known, of_task};
-use crate::hook::state::add_listener;
-use crate::kernel::{Sock, Task, TcpSock};
+use crate::kernel::{Sock, Task, Tcp};
+use crate::listener::{add_listener, listener};
 use crate::maps::Socket;
 use crate::offsets::SOCKET_SK;
 use aya_ebpf::helpers::generated::bpf_sock_from_file;
@@ -53,8 +53,7 @@ pub fn process(context: *const c_void) {
 struct Found {
     task: Task,
     container: u64,
-    sk: Sock,
-    tcp: TcpSock,
+    tcp: Tcp,
 }
 
 /// The TCP socket of a process of a container, where the file is one.
@@ -82,37 +81,33 @@ fn socket(context: *const c_void) -> Option<Found> {
     if sk.is_null() {
         return None;
     }
-    let sk = Sock::new(sk);
-    Some(Found { task, container, sk, tcp: sk.tcp()? })
+    Some(Found { task, container, tcp: Sock::new(sk).tcp()? })
 }
 
 /// Remembers the listeners, each once: several processes may hold it.
 #[inline(always)]
 pub fn listener_of(context: *const c_void) {
     let Some(found) = socket(context) else { return };
-    if found.sk.state() != tcp::LISTEN || found.sk.storage().is_some() {
+    if found.tcp.sock().state() != state::LISTEN || found.tcp.storage().is_some() {
         return;
     }
-    let Some(storage) = found.sk.storage_or_new() else { return };
+    let Some(storage) = found.tcp.storage_or_new() else { return };
     storage.container.set(found.container);
     storage.set(flag::PREEXISTING);
-    add_listener(&found.sk.listen_address(), found.container, found.task.process());
+    add_listener(&found.tcp.listen_address(), found.container, found.task.process());
 }
 
 /// Remembers the connections. Runs after [`listener_of`], to know a server's from a client's.
 #[inline(always)]
 pub fn connection(context: *const c_void) {
     let Some(found) = socket(context) else { return };
-    let state = found.sk.state();
-    if state != tcp::ESTABLISHED && state != tcp::CLOSE_WAIT {
+    let is_open = matches!(found.tcp.sock().state(), state::ESTABLISHED | state::CLOSE_WAIT);
+    if !is_open || found.tcp.storage().is_some() {
         return;
     }
-    if found.sk.storage().is_some() {
-        return;
-    }
-    let is_server = listener(&found.sk.listen_address()).is_some();
+    let is_server = listener(&found.tcp.listen_address()).is_some();
     let role = if is_server { role::SERVER } else { role::CLIENT };
-    let Some(storage) = remember(found.sk, found.tcp, found.container, role) else { return };
+    let Some(storage) = remember(found.tcp, found.container, role) else { return };
     storage.owner.set(found.task.process());
     storage.set(flag::PREEXISTING);
     take_up(found.tcp, storage);
@@ -120,13 +115,12 @@ pub fn connection(context: *const c_void) {
 
 /// When data last went each way tells who spoke last; at the same tick, nobody knows.
 #[inline(always)]
-fn take_up(tcp: TcpSock, storage: &Socket) {
+fn take_up(tcp: Tcp, storage: &Socket) {
     let since = tcp.last_received().wrapping_sub(tcp.last_sent()) as i32;
-    let unread = tcp.rcv_nxt().wrapping_sub(tcp.copied_seq());
     // How much was written since that read is not known: one byte stands for some.
     let written = u32::from(since < 0);
     storage.write_seq.set(tcp.write_seq().wrapping_sub(written));
-    if since < 0 || since > 0 && unread == 0 {
+    if since < 0 || since > 0 && tcp.unread() == 0 {
         storage.set(flag::READ);
     }
 }

@@ -55,10 +55,14 @@ pub fn exited(task: Task) {
     let process = leader.process();
     let is_top = of_task(leader.parent()) != Some(container.id);
     let flags = process_flags(leader, process, container);
-    if is_top || flags != 0 {
+    // An exec'd helper is a top too, and comes and goes while the main process lives.
+    if flags != 0 || (is_top && container.main().tgid == 0) {
         container.open_narration();
-    } else if !container.is_narrating() {
+    } else if !is_top && !container.is_narrating() {
         return;
+    }
+    if flags & signal_flag::TARGET_IS_MAIN != 0 {
+        container.forget_main();
     }
     emit!(
         container.id,

@@ -1,10 +1,11 @@
 //! Resets, received and sent. A reset is sent where a connection attempt finds no listener, and
 //! where the peer's bytes find a connection that we have closed.
 
-use crate::connection::{container_of, listener, remember, tcp};
+use crate::connection::{container_of, remember, state};
 use crate::container::Known;
 use crate::emit::{emit, header};
 use crate::kernel::{Address, Sock, mapped, probe, probe_at};
+use crate::listener::listener;
 use crate::maps::{CLOSED, Closed};
 use crate::offsets::{
     DEVICE_NET, NET_INUM, SKB_DATA, SKB_DEVICE, SKB_HEAD, SKB_LEN, SKB_NETWORK_HEADER, SKB_TRANSPORT_HEADER,
@@ -22,17 +23,16 @@ const EARLY_CLOSE_NS: u64 = 1_000_000_000;
 /// `tcp_receive_reset`.
 #[inline(always)]
 pub fn received(sk: Sock) {
-    let state = sk.state();
-    if state != tcp::ESTABLISHED && state != tcp::CLOSE_WAIT {
+    if !matches!(sk.state(), state::ESTABLISHED | state::CLOSE_WAIT) {
         if let Some(storage) = sk.storage() {
             storage.set(flag::PEER_RESET);
         }
         return;
     }
     let Some(tcp) = sk.tcp() else { return };
-    let storage = sk.storage();
-    let Some(container) = container_of(sk, storage) else { return };
-    if let Some(storage) = remember(sk, tcp, container.id, role::SERVER) {
+    let storage = tcp.storage();
+    let Some(container) = container_of(tcp, storage) else { return };
+    if let Some(storage) = remember(tcp, container.id, role::SERVER) {
         storage.set(flag::PEER_RESET);
     }
 }
@@ -53,6 +53,10 @@ const FLAG_ACK: u8 = 0x10;
 #[inline(always)]
 pub fn sent(arguments: *const c_void) {
     let [sk, skb] = probe_at::<[Address; 2]>(arguments as Address);
+    // A reset of our own accord answers nothing.
+    if skb == 0 {
+        return;
+    }
     let Some(segment) = segment(sk, skb) else { return };
     if segment.flags & FLAG_RST != 0 {
         return;
@@ -154,8 +158,8 @@ fn tell_revised(closed: &Closed, tuple: Tuple, previous: u8, fate: Fate, undeliv
             fate: fate as u8,
             previous_fate: previous,
             role: closed.role,
-            old_state: tcp::CLOSE,
-            new_state: tcp::CLOSE,
+            old_state: state::CLOSE,
+            new_state: state::CLOSE,
             reserved: [0; 2],
         }
     );

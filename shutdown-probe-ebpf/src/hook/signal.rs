@@ -31,7 +31,7 @@ pub fn generated(signal: u32, info: Address, target: Task, result: u32) {
     let process = leader.process();
     let origin = origin(info, container.id);
     if origin.flags & signal_flag::FROM_INSIDE == 0 {
-        container.open_narration();
+        container.begin_anew();
     }
     // Nothing can be installed for SIGKILL; what the process would have done with SIGTERM says more.
     let asked = if signal == SIGKILL { SIGTERM } else { signal };

@@ -1,54 +1,53 @@
 //! A TCP socket changes its state: connections open and end, listeners come and go.
 
-use crate::connection::{End, container_of, evidence, listening_at, owner, remember, tcp};
+use crate::connection::{End, container_of, evidence, owner, remember, state};
 use crate::container::{Known, of_cgroup, of_current};
-use crate::emit::{count, emit, header, now};
-use crate::kernel::{Sock, Task};
-use crate::maps::{CLOSED, Closed, LISTENERS, Listener, Socket};
+use crate::emit::{emit, header, now};
+use crate::kernel::{Sock, Task, Tcp};
+use crate::listener::{add_listener, listening_at};
+use crate::maps::{CLOSED, Closed, Socket};
 use core::cell::Cell;
 use shutdown_probe_common::connection::{Evidence, ListenAddress, Process, Tuple, flag, role};
 use shutdown_probe_common::fate::Fate;
-use shutdown_probe_common::loss::Loss;
 use shutdown_probe_common::record::{ConnectionRecord, ListenerRecord, connection_event, kind};
 
 /// `inet_sock_set_state`: runs before the socket has its new state, often in softirq.
 #[inline(always)]
 pub fn changed(sk: Sock, old: u32, new: u32) {
     let (old, new) = (old as u8, new as u8);
+    let Some(tcp) = sk.tcp() else { return };
     match (old, new) {
-        (tcp::ESTABLISHED | tcp::CLOSE_WAIT, tcp::FIN_WAIT1 | tcp::LAST_ACK | tcp::CLOSE) => {
-            ended(sk, old, new);
+        (state::ESTABLISHED | state::CLOSE_WAIT, state::FIN_WAIT1 | state::LAST_ACK | state::CLOSE) => {
+            ended(tcp, old, new);
         }
-        (tcp::SYN_RECV, tcp::ESTABLISHED) => accepted(sk, old, new),
-        (tcp::SYN_SENT, tcp::ESTABLISHED) => connected(sk, old, new),
-        (tcp::FIN_WAIT1 | tcp::FIN_WAIT2 | tcp::CLOSING | tcp::LAST_ACK, tcp::CLOSE) => {
-            finished(sk, old, new);
+        (state::SYN_RECV, state::ESTABLISHED) => accepted(tcp, old, new),
+        (state::SYN_SENT, state::ESTABLISHED) => connected(tcp, old, new),
+        (state::FIN_WAIT1 | state::FIN_WAIT2 | state::CLOSING | state::LAST_ACK, state::CLOSE) => {
+            finished(tcp, old, new);
         }
-        (tcp::CLOSE, tcp::LISTEN) => listens(sk),
-        (tcp::LISTEN, tcp::CLOSE) => listens_no_more(sk),
+        (state::CLOSE, state::LISTEN) => listens(tcp),
+        (state::LISTEN, state::CLOSE) => listens_no_more(tcp),
         _ => {}
     }
 }
 
 #[inline(never)]
-fn accepted(sk: Sock, old: u8, new: u8) {
-    let Some(tcp) = sk.tcp() else { return };
-    let Some(container) = container_of(sk, None) else { return };
+fn accepted(tcp: Tcp, old: u8, new: u8) {
+    let Some(container) = container_of(tcp, None) else { return };
     container.count_opened();
     if container.is_narrating() {
-        let storage = remember(sk, tcp, container.id, role::SERVER);
-        opened(sk, storage, container, Transition { role: role::SERVER, old, new });
+        let storage = remember(tcp, container.id, role::SERVER);
+        opened(tcp, storage, container, Transition { role: role::SERVER, old, new });
     }
 }
 
 /// Remembered from now on, for what goes out before the first read is the question, not the answer.
 #[inline(never)]
-fn connected(sk: Sock, old: u8, new: u8) {
-    let Some(tcp) = sk.tcp() else { return };
-    let Some(container) = of_cgroup(sk.cgroup_id()).and_then(Known::get) else { return };
-    let storage = remember(sk, tcp, container.id, role::CLIENT);
+fn connected(tcp: Tcp, old: u8, new: u8) {
+    let Some(container) = of_cgroup(tcp.cgroup_id()).and_then(Known::get) else { return };
+    let storage = remember(tcp, container.id, role::CLIENT);
     if container.is_narrating() {
-        opened(sk, storage, container, Transition { role: role::CLIENT, old, new });
+        opened(tcp, storage, container, Transition { role: role::CLIENT, old, new });
     }
 }
 
@@ -60,28 +59,27 @@ struct Transition {
 }
 
 #[inline(always)]
-fn opened(sk: Sock, storage: Option<&Socket>, container: Known, transition: Transition) {
+fn opened(tcp: Tcp, storage: Option<&Socket>, container: Known, transition: Transition) {
     if let Some(storage) = storage {
         storage.set(flag::OPENED_IN_WINDOW);
     }
-    let tuple = sk.tuple();
+    let tuple = tcp.tuple();
     // The same two ends again: what is heard from now on is of the new connection. Most are new.
     let _ = CLOSED.remove(tuple);
     let evidence = Evidence { flags: flag::OPENED_IN_WINDOW, ..NOTHING };
     let event = connection_event::OPENED;
     let verdict = Verdict { event, fate: Fate::NotMeasured as u8, previous: Fate::NotMeasured as u8 };
-    tell(sk, container.id, NOBODY, tuple, evidence, verdict, transition);
+    tell(tcp, container.id, NOBODY, tuple, evidence, verdict, transition);
 }
 
 const NOBODY: Process = Process { start: 0, tgid: 0, reserved: 0 };
 const NOTHING: Evidence = Evidence { received: 0, sent: 0, unread: 0, written: 0, undelivered: 0, flags: 0 };
 
 #[inline(never)]
-fn ended(sk: Sock, old: u8, new: u8) {
-    let Some(tcp) = sk.tcp() else { return };
-    let storage = sk.storage();
-    let Some(container) = container_of(sk, storage) else { return };
-    let evidence = evidence(sk, tcp, storage, container, End::new(old, new));
+fn ended(tcp: Tcp, old: u8, new: u8) {
+    let storage = tcp.storage();
+    let Some(container) = container_of(tcp, storage) else { return };
+    let evidence = evidence(tcp, storage, container, End::new(old, new));
     let role = storage.map_or(role::SERVER, |storage| storage.role.get());
     let fate = evidence.judge(role);
     container.count_fate(fate);
@@ -93,10 +91,10 @@ fn ended(sk: Sock, old: u8, new: u8) {
     }
     if narrating || evidence.has(flag::CLOSER_EXITING) {
         let owner = owner(storage, &evidence);
-        let tuple = sk.tuple();
+        let tuple = tcp.tuple();
         let closed = Closed {
             container: container.id,
-            cookie: sk.cookie(),
+            cookie: tcp.cookie(),
             owner,
             undelivered: Cell::new(evidence.undelivered),
             fate: Cell::new(fate as u8),
@@ -107,22 +105,22 @@ fn ended(sk: Sock, old: u8, new: u8) {
         let _ = CLOSED.insert(tuple, &closed, 0);
         let event = connection_event::ENDED;
         let verdict = Verdict { event, fate: fate as u8, previous: fate as u8 };
-        tell(sk, container.id, owner, tuple, evidence, verdict, Transition { role, old, new });
+        tell(tcp, container.id, owner, tuple, evidence, verdict, Transition { role, old, new });
     }
 }
 
 /// The last of a connection that we ended before: what became of its bytes is known now.
 #[inline(never)]
-fn finished(sk: Sock, old: u8, new: u8) {
-    let Some(storage) = sk.storage() else { return };
+fn finished(tcp: Tcp, old: u8, new: u8) {
+    let Some(storage) = tcp.storage() else { return };
     let previous = storage.fate.get();
     if previous != Fate::Drained as u8 && previous != Fate::ClosedIdle as u8 {
         return;
     }
-    let (Some(tcp), Some(container)) = (sk.tcp(), Known::get(storage.container.get())) else { return };
-    let tuple = sk.tuple();
+    let Some(container) = Known::get(storage.container.get()) else { return };
+    let tuple = tcp.tuple();
     // Our FIN takes a number too, and is the last to be acknowledged.
-    let undelivered = tcp.write_seq().wrapping_sub(tcp.snd_una()).saturating_sub(1);
+    let undelivered = tcp.unacknowledged().saturating_sub(1);
     // SAFETY: the map's value lives at least until the program ends; its words are cells.
     let closed = CLOSED.get_ptr(tuple).map(|closed| unsafe { &*closed });
     if let Some(closed) = closed {
@@ -147,7 +145,7 @@ fn finished(sk: Sock, old: u8, new: u8) {
     };
     let verdict = Verdict { event: connection_event::REVISED, fate: fate as u8, previous };
     let transition = Transition { role: storage.role.get(), old, new };
-    tell(sk, container.id, storage.owner.get(), tuple, evidence, verdict, transition);
+    tell(tcp, container.id, storage.owner.get(), tuple, evidence, verdict, transition);
 }
 
 #[inline(always)]
@@ -174,7 +172,7 @@ struct Verdict {
 
 #[inline(always)]
 fn tell(
-    sk: Sock,
+    tcp: Tcp,
     container: u64,
     owner: Process,
     tuple: Tuple,
@@ -186,7 +184,7 @@ fn tell(
         container,
         ConnectionRecord {
             header: header(kind::CONNECTION, container),
-            cookie: sk.cookie(),
+            cookie: tcp.cookie(),
             owner,
             tuple,
             evidence,
@@ -203,44 +201,17 @@ fn tell(
 
 /// Runs in the context of the process that calls listen().
 #[inline(never)]
-fn listens(sk: Sock) {
-    if sk.tcp().is_none() {
-        return;
-    }
+fn listens(tcp: Tcp) {
     let Some(container) = of_current() else { return };
-    let address = sk.listen_address();
+    let address = tcp.listen_address();
     let process = Task::current().process();
     add_listener(&address, container, process);
     tell_listener(container, process, address, 1, 0);
 }
 
-/// Counts one more listener at this address.
-#[inline(always)]
-pub fn add_listener(address: &ListenAddress, container: u64, owner: Process) {
-    if let Some(listener) = listening_at(address) {
-        listener.container.set(container);
-        listener.owner.set(owner);
-        listener.closed_at.set(0);
-        listener.sockets.set(listener.sockets.get() + 1);
-        return;
-    }
-    let listener = Listener {
-        container: Cell::new(container),
-        closed_at: Cell::new(0),
-        owner: Cell::new(owner),
-        sockets: Cell::new(1),
-    };
-    if LISTENERS.insert(address, &listener, 0).is_err() {
-        count(Loss::Listeners);
-    }
-}
-
 #[inline(never)]
-fn listens_no_more(sk: Sock) {
-    if sk.tcp().is_none() {
-        return;
-    }
-    let address = sk.listen_address();
+fn listens_no_more(tcp: Tcp) {
+    let address = tcp.listen_address();
     let Some(listener) = listening_at(&address) else { return };
     let left = listener.sockets.get().saturating_sub(1);
     listener.sockets.set(left);

@@ -1,0 +1,68 @@
+//! Who listens where. A refused connection finds its container by this.
+
+use crate::emit::count;
+use crate::maps::{LISTENERS, Listener};
+use core::cell::Cell;
+use shutdown_probe_common::connection::{ListenAddress, Process};
+use shutdown_probe_common::loss::Loss;
+
+/// `0.0.0.0`, IPv4-mapped.
+const V4_ANY: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0, 0, 0];
+
+/// Who listens at this address, by itself or by a wildcard.
+#[inline(never)]
+pub fn listener(address: &ListenAddress) -> Option<&'static Listener> {
+    let mut key = *address;
+    if let Some(exact) = listening_at(&key) {
+        return Some(exact);
+    }
+    if address.address[..12] == V4_ANY[..12] {
+        clear(&mut key, 3);
+        if let Some(any) = listening_at(&key) {
+            return Some(any);
+        }
+    }
+    clear(&mut key, 0);
+    listening_at(&key)
+}
+
+/// Who listens at exactly this address.
+#[inline(always)]
+pub fn listening_at(address: &ListenAddress) -> Option<&'static Listener> {
+    // SAFETY: the map's value lives at least until the program ends; its words are cells.
+    LISTENERS.get_ptr(address).map(|value| unsafe { &*value })
+}
+
+/// Zeroes the words of the address from this one on. The target has no `memset`, and volatile
+/// stores are not merged into one.
+#[inline(always)]
+fn clear(key: &mut ListenAddress, from: usize) {
+    let words = (&raw mut key.address).cast::<u32>();
+    for word in from..4 {
+        // SAFETY: the address has four words, aligned as the structure is.
+        unsafe { words.add(word).write_volatile(0) };
+    }
+}
+
+/// Counts one more listener at this address.
+#[inline(always)]
+pub fn add_listener(address: &ListenAddress, container: u64, owner: Process) {
+    if let Some(listener) = listening_at(address) {
+        listener.container.set(container);
+        listener.creator.set(container);
+        listener.owner.set(owner);
+        listener.closed_at.set(0);
+        listener.sockets.set(listener.sockets.get() + 1);
+        return;
+    }
+    let listener = Listener {
+        container: Cell::new(container),
+        creator: Cell::new(container),
+        closed_at: Cell::new(0),
+        owner: Cell::new(owner),
+        sockets: Cell::new(1),
+    };
+    if LISTENERS.insert(address, &listener, 0).is_err() {
+        count(Loss::Listeners);
+    }
+}
