@@ -70,8 +70,7 @@ impl Server {
 
     /// Status and body of a GET.
     fn get(&self, path: &str) -> (u16, String) {
-        let text =
-            self.say(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes());
+        let text = self.say(format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n").as_bytes());
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{path}: {text:?}"));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
         (status, body.to_owned())

@@ -169,7 +169,7 @@ impl Daemon {
     fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
@@ -312,7 +312,7 @@ fn no_thread_keeps_privileges() {
     let recording = directory.path().join("recording.jsonl");
     let watched = Cgroup::new("privileges");
     let daemon = Daemon::start(&watched, &["--record", recording.to_str().expect("UTF-8")]);
-    assert!(daemon.get("/readyz").starts_with("HTTP/1.1 200 "));
+    assert!(daemon.get("/readyz").starts_with("HTTP/1.0 200 "));
     let tasks = format!("/proc/{}/task", daemon.running.child.id());
     let mut threads = Vec::new();
     for task in fs::read_dir(tasks).expect("it runs").flatten() {
@@ -384,7 +384,7 @@ fn a_full_disk_ends_the_recording_and_not_the_daemon() {
     make_noise(&watched, || daemon.metric(&["recording_errors_total "]) == Some(1.0));
     let said = daemon.running.wait_until_it_says("No space left on device");
     assert!(said.contains("ends after"), "{said}");
-    assert!(daemon.get("/readyz").starts_with("HTTP/1.1 200 "));
+    assert!(daemon.get("/readyz").starts_with("HTTP/1.0 200 "));
     assert!(daemon.metric(&["lost_records_total{where=\"recording\"}"]).is_some());
     assert_eq!(daemon.metric(&["lost_records_total{where=\"ring\"}"]), Some(0.0));
     daemon.running.signal("TERM");

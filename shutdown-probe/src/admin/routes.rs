@@ -3,6 +3,7 @@
 use super::page::PAGE;
 use super::query::Query;
 use super::{ProbeStatus, Shared, Stage};
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query as Parameters, State};
 use axum::http::header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -10,13 +11,17 @@ use axum::http::{HeaderName, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use futures_util::stream;
 use jiff::Timestamp;
 use serde::Serialize;
 use shutdown_probe_core::report::Termination;
+use std::iter::once;
+use std::sync::Arc;
 
 const TEXT: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; charset=utf-8");
 /// The media type of Prometheus' text format.
 const EXPOSITION: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
 const HTML: (HeaderName, &str) = (CONTENT_TYPE, "text/html; charset=utf-8");
 /// The page loads nothing and is framed by nobody.
 const NOTHING_LOADED: (HeaderName, &str) =
@@ -36,11 +41,6 @@ pub fn router(shared: Shared) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .with_state(shared)
-}
-
-#[derive(Serialize)]
-struct Terminations<'a> {
-    terminations: Vec<&'a Termination>,
 }
 
 #[derive(Serialize)]
@@ -107,7 +107,19 @@ async fn terminations(
     };
     let now = Timestamp::now();
     let found = shared.store.newest(limit, |termination| query.fits(termination, now));
-    Json(Terminations { terminations: found.iter().map(AsRef::as_ref).collect() }).into_response()
+    ([JSON], Body::from_stream(stream::iter(listing(found)))).into_response()
+}
+
+/// The list, a termination at a time: all of them at once, for as many clients as there may be, could be more than
+/// the memory we are granted.
+fn listing(found: Vec<Arc<Termination>>) -> impl Iterator<Item = serde_json::Result<Vec<u8>>> {
+    let one = |(index, termination): (usize, Arc<Termination>)| {
+        let mut text = if index == 0 { Vec::new() } else { b",".to_vec() };
+        serde_json::to_writer(&mut text, termination.as_ref())?;
+        Ok(text)
+    };
+    let (head, tail) = (b"{\"terminations\":[".to_vec(), b"]}".to_vec());
+    once(Ok(head)).chain(found.into_iter().enumerate().map(one)).chain(once(Ok(tail)))
 }
 
 async fn termination(State(shared): State<Shared>, Path(id): Path<String>) -> Response {

@@ -72,17 +72,7 @@ impl Audience for Outputs {
 
     fn report(&mut self, termination: Termination) {
         if termination.state == State::Complete {
-            tracing::info!(
-                id = termination.id,
-                cgroup = %escape(&termination.container.cgroup),
-                trigger = termination.trigger.as_str(),
-                cause = termination.cause.as_str(),
-                severed = termination.severed_total,
-                drained = termination.drained_total,
-                complete = termination.measured.complete,
-                "{}",
-                escape(&termination.summary)
-            );
+            log(&termination);
         }
         self.store.put(termination);
     }
@@ -90,4 +80,19 @@ impl Audience for Outputs {
     fn count(&mut self, labels: Labels, count: Count) {
         self.metrics.count(&labels, &count, Instant::now());
     }
+}
+
+/// One line for a complete termination.
+fn log(termination: &Termination) {
+    tracing::info!(
+        id = termination.id,
+        cgroup = %escape(&termination.container.cgroup),
+        trigger = termination.trigger.as_str(),
+        cause = termination.cause.as_str(),
+        severed = termination.severed_total,
+        drained = termination.drained_total,
+        all_measured = termination.measured.complete,
+        "{}",
+        escape(&termination.summary)
+    );
 }

@@ -1,11 +1,14 @@
 //! The terminations of late: what the API and the page show.
 //!
-//! Invariants: the number of complete ones is bounded, the oldest go first; one in progress is always
-//! there; a report replaces what was said before under its id.
+//! Invariants: the number of complete ones is bounded, and so is what they list; the oldest go first; one in
+//! progress is always there; a report replaces what was said before under its id.
 
 use shutdown_probe_core::report::{State, Termination};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
+
+/// How many connections and timeline entries the complete ones list altogether, at most: some 100 MiB.
+const LISTED_MOST: usize = 200_000;
 
 /// The terminations of late.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ struct Held {
     by_id: HashMap<String, Arc<Termination>>,
     /// Ids in the order in which they became complete.
     complete: VecDeque<String>,
+    /// What they list altogether.
+    listed: usize,
 }
 
 impl Store {
@@ -31,15 +36,16 @@ impl Store {
     pub fn put(&self, termination: Termination) {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         let id = termination.id.clone();
-        let completed = termination.state == State::Complete;
+        held.listed += listed(&termination);
+        let is_complete = termination.state == State::Complete;
         let before = held.by_id.insert(id.clone(), Arc::new(termination));
-        if completed && before.is_none_or(|before| before.state != State::Complete) {
+        held.listed -= before.as_deref().map_or(0, listed);
+        if is_complete && before.is_none_or(|before| before.state != State::Complete) {
             held.complete.push_back(id);
         }
-        while held.complete.len() > self.keep {
-            if let Some(oldest) = held.complete.pop_front() {
-                held.by_id.remove(&oldest);
-            }
+        // The last one stays, however much it lists.
+        while held.complete.len() > self.keep || (held.listed > LISTED_MOST && held.complete.len() > 1) {
+            held.drop_oldest();
         }
     }
 
@@ -61,6 +67,21 @@ impl Store {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.held.read().unwrap_or_else(PoisonError::into_inner).by_id.len()
+    }
+}
+
+impl Held {
+    fn drop_oldest(&mut self) {
+        let oldest = self.complete.pop_front().and_then(|id| self.by_id.remove(&id));
+        self.listed -= oldest.as_deref().map_or(0, listed);
+    }
+}
+
+/// What a complete termination lists. One in progress does not count: it cannot be dropped.
+fn listed(termination: &Termination) -> usize {
+    match termination.state {
+        State::InProgress => 0,
+        State::Complete => termination.severed.len() + termination.timeline.len(),
     }
 }
 
@@ -98,6 +119,26 @@ mod tests {
         store.put(termination("b", State::Complete, 2.0));
         assert_eq!(ids(&store), ["b", "a"]);
         assert_eq!(store.get("a").map(|it| it.severed_total), Some(7));
+    }
+
+    #[test]
+    fn what_lists_too_much_goes_before_its_time() {
+        let store = Store::new(1_000);
+        let large = |id: &str, began_at| Termination {
+            severed: vec![sample::severed(); LISTED_MOST / 3],
+            ..termination(id, State::Complete, began_at)
+        };
+        for (id, began_at) in [("a", 1.0), ("b", 2.0), ("c", 3.0), ("d", 4.0)] {
+            store.put(large(id, began_at));
+            store.put(large(id, began_at));
+        }
+        assert_eq!(ids(&store), ["d", "c"]);
+        let mut huge = large("e", 5.0);
+        huge.severed = vec![sample::severed(); LISTED_MOST + 1];
+        store.put(huge);
+        assert_eq!(ids(&store), ["e"]);
+        store.put(termination("f", State::Complete, 6.0));
+        assert_eq!(ids(&store), ["f"]);
     }
 
     #[test]

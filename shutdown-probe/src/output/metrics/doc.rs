@@ -39,7 +39,7 @@ fn container_labels() -> String {
     let labels = list(CONTAINER_LABELS);
     format!(
         "\n**Container labels** are {labels}. Without Kubernetes the first three are empty and `container` is the \
-         last part of the cgroup's path. Values are escaped and cut to 128 characters; beyond 2,000 containers at a \
+         last part of the cgroup's path. Values are escaped and cut to 128 characters; beyond 1,000 containers at a \
          time, the others share `container=\"_other\"`.\n"
     )
 }

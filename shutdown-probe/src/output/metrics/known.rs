@@ -68,12 +68,9 @@ fn is_possible(trigger: Trigger, cause: Cause) -> bool {
     match (trigger, level(cause)) {
         (_, Level::Context) => false,
         (Trigger::ContainerStopped, _) => cause != Cause::Crashed,
-        (Trigger::OomKilled | Trigger::Crashed | Trigger::Completed, Level::Connection | Level::Nothing) => {
-            true
-        }
         (Trigger::OomKilled, Level::Process) => cause == Cause::KilledWithoutStopSignal,
-        (Trigger::Crashed | Trigger::Completed, Level::Process) => cause == Cause::Crashed,
-        (Trigger::Unknown, _) => cause == Cause::Clean,
+        (Trigger::Crashed | Trigger::Completed | Trigger::Unknown, Level::Process) => cause == Cause::Crashed,
+        (Trigger::OomKilled | Trigger::Crashed | Trigger::Completed | Trigger::Unknown, _) => true,
         // What set these off is known from Kubernetes alone.
         (
             Trigger::PodDeleted

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// The longest label value, in characters; a longer one is cut.
 const VALUE_LENGTH: usize = 128;
 /// How many containers have series of their own at a time; all others share one.
-const CONTAINERS: usize = 2_000;
+const CONTAINERS: usize = 1_000;
 /// What the others are called.
 const OTHERS: &str = "_other";
 
