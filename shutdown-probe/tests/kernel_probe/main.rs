@@ -1,0 +1,12 @@
+//! The kernel side on the running kernel. Needs root: `cargo test --features kernel-tests`.
+//!
+//! Each test watches a cgroup directory of its own, so that neither another test nor a daemon on the
+//! same machine is in its way.
+
+mod attach;
+mod existing;
+mod fates;
+mod narration;
+mod processes;
+mod puppet;
+mod stage;
