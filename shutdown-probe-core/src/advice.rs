@@ -43,10 +43,7 @@ fn for_cause(cause: Cause, report: &Termination) -> Vec<String> {
             "Stop it with a stop signal and a grace period, not with SIGKILL (docker kill, --force, --grace-period=0)."
         }
         Cause::Crashed => "Fix the crash: its own end, not a stop from outside, cost these requests.",
-        Cause::ListenerClosedWhileRouted => {
-            "Keep listening until nobody is sent here any more: add a preStop sleep as long as the last late \
-             connection took, plus a margin."
-        }
+        Cause::ListenerClosedWhileRouted => return vec![sleep_before_stopping(report)],
         Cause::AcceptQueueDropped => {
             "Accept what is queued before closing the listener, and raise accept capacity."
         }
@@ -62,4 +59,11 @@ fn for_cause(cause: Cause, report: &Termination) -> Vec<String> {
         Cause::Clean => return Vec::new(),
     };
     vec![advice.to_owned()]
+}
+
+fn sleep_before_stopping(report: &Termination) -> String {
+    let measured = report.last_late_connection_after_seconds.map_or_else(String::new, |after| {
+        format!(", longer than the {after:.1} s after which the last connection came")
+    });
+    format!("Keep listening until nobody is sent here any more: add a preStop sleep{measured}.")
 }

@@ -43,24 +43,24 @@ const fn plural<'a>(count: u64, one: &'a str, many: &'a str) -> &'a str {
 
 fn why(report: &Termination) -> String {
     let stop = report.stop_signal.as_ref().map_or("the stop signal", |stop| stop.signal.as_str());
-    let used =
-        report.grace.used_seconds.map_or_else(String::new, |used| format!(" {} after it", duration(used)));
+    let after =
+        report.grace.used_seconds.map_or_else(String::new, |used| format!(" after {}", duration(used)));
     match report.cause {
-        Cause::StopSignalKilledProcess => format!("{stop} ended the process{used}; nothing handles it"),
+        Cause::StopSignalKilledProcess => format!("nothing handles {stop}, it ended the process{after}"),
         Cause::ExitedWithoutDrain => {
-            format!("it handled {stop} and exited{used} without finishing its requests")
+            format!("it handled {stop} and exited{after} without finishing its requests")
         }
-        Cause::IgnoredStopSignal => format!("{stop} did nothing, SIGKILL ended it{used}"),
+        Cause::IgnoredStopSignal => format!("{stop} did nothing, SIGKILL ended it{after}"),
         Cause::StopSignalNotForwarded => {
             let comm = report.stop_signal.as_ref().map_or("", |stop| stop.comm.as_str());
             format!("{stop} went to {}, which does not serve and did not pass it on", comm.escape_debug())
         }
         Cause::SignalBeforeReady => format!("{stop} came before the process had installed a handler"),
-        Cause::GraceExceeded => format!("it handled {stop} but was still running{used}, when SIGKILL came"),
+        Cause::GraceExceeded => format!("it handled {stop} but still ran when SIGKILL came{after}"),
         Cause::WaitedOnIdleConnections => {
-            format!("it waited for idle connections to close until SIGKILL came{used}")
+            format!("it waited for idle connections to close until SIGKILL came{after}")
         }
-        Cause::GraceCutShort => format!("SIGKILL came{used}, before the grace period was over"),
+        Cause::GraceCutShort => format!("SIGKILL came{after}, before the grace period was over"),
         Cause::KilledWithoutStopSignal if report.kill_signal.as_ref().is_some_and(|kill| kill.oom) => {
             "the OOM killer ended it, with no stop signal before".to_owned()
         }
