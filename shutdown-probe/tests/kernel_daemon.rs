@@ -307,6 +307,29 @@ fn a_termination_is_told_everywhere_and_hostile_names_harm_nowhere() {
 }
 
 #[test]
+fn what_the_ring_had_no_room_for_is_counted_and_said() {
+    const SERVERS: u64 = 100;
+    let directory = tempfile::tempdir().expect("a directory");
+    let watched = Cgroup::new("lost");
+    let daemon = Daemon::start(&watched, &["--ring-bytes", "4KiB"]);
+    let container = watched.child("web");
+    let servers: Vec<_> = (0..SERVERS).map(|_| unanswering(&container, &directory)).collect();
+    fs::write(container.0.join("cgroup.kill"), "1").expect("a cgroup that can be killed");
+    let termination = daemon.complete();
+    assert_eq!(termination["severed_by_evidence"]["unanswered_request"], SERVERS, "{termination}");
+    assert_eq!(termination["measured"]["complete"], false, "{}", termination["measured"]);
+    assert!(termination["measured"]["lost_records"].as_u64() > Some(0), "{}", termination["measured"]);
+    let severed = ["severed_connections_total{", "container=\"web\"", "unanswered_request", "killed_without"];
+    assert_eq!(daemon.metric(&severed), Some(SERVERS as f64));
+    wait_for("the count of losses", || {
+        daemon.metric(&["lost_records_total{where=\"ring\"}"]).filter(|lost| *lost > 0.0)
+    });
+    for (mut server, _) in servers {
+        server.wait().expect("a child");
+    }
+}
+
+#[test]
 fn no_thread_keeps_privileges() {
     let directory = tempfile::tempdir().expect("a directory");
     let recording = directory.path().join("recording.jsonl");
