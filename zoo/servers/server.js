@@ -62,5 +62,6 @@ const handlers = {
 
 const handler = handlers[style];
 if (handler === undefined) throw new Error(`unknown style ${style}`);
+server.on('sessionError', (error) => say(`session error: ${error.message}`));
 if (handler) process.on('SIGTERM', handler);
 server.listen(port, process.env.ADDRESS, () => say('listening'));

@@ -78,7 +78,9 @@ fn ended_by_server(record: &Record, said: Said, window: Window, construction: Co
     if construction.racing {
         let lost =
             [Fate::UnansweredRequest, Fate::UnreadRequest, Fate::NeverAccepted, Fate::RequestAfterClose];
-        return if whole { vec![Fate::Drained, Fate::ClosedIdle] } else { lost.to_vec() };
+        // Nothing asked, or everything answered: also one that was reset before it could ask.
+        let kept = [Fate::Drained, Fate::ClosedIdle, Fate::NotMeasured];
+        return if whole { kept.to_vec() } else { lost.to_vec() };
     }
     if record.half_closed && !whole {
         // Half-closed and waiting looks like gone on the wire, unless framing tells.

@@ -118,7 +118,7 @@ fn websocket(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term exit"))?;
     let upgrade = get_with("/websocket", "Upgrade: websocket\r\nConnection: Upgrade\r\n");
     // RFC 6455, 5.5.3: an empty pong, masked as a client's frames are.
-    let pong = Step::Bytes(vec![0x8a, 0x80, 1, 2, 3, 4]);
+    let pong = Step::Control(vec![0x8a, 0x80, 1, 2, 3, 4]);
     let clients = open_all(stage, server, 2, &[upgrade, Step::AwaitAnswers, pong]);
     stage.wait_until_said(server, "frame", &clients)?;
     stage.stop(server, GRACE)?;
@@ -127,14 +127,14 @@ fn websocket(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 fn http2_clients(stage: &mut Stage<'_>, server: RunId, steps: &[Step]) -> Vec<ClientId> {
-    let steps = [&[Step::Bytes(http2::preface())], steps].concat();
+    let steps = [&[Step::Control(http2::preface())], steps].concat();
     (0..2).map(|_| stage.open(server, Script::http2(steps.clone()))).collect()
 }
 
 fn http2_idle(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "http2"))?;
     let request = Step::Request(http2::request(1, "/"), 1);
-    let steps = [request, Step::AwaitAnswers, Step::Bytes(http2::window_update())];
+    let steps = [request, Step::AwaitAnswers, Step::Control(http2::window_update())];
     let clients = http2_clients(stage, server, &steps);
     stage.wait_until_played(&clients)?;
     stage.stop(server, GRACE)?;
@@ -148,7 +148,7 @@ fn http2_in_flight(stage: &mut Stage<'_>) -> Result<()> {
     let clients = http2_clients(stage, server, &[request]);
     stage.wait_until_read(&clients, 1)?;
     for client in &clients {
-        stage.client_mut(*client).tell([Step::Bytes(http2::ping()), Step::AwaitPong]);
+        stage.client_mut(*client).tell([Step::Control(http2::ping()), Step::AwaitPong]);
     }
     stage.wait_until_played(&clients)?;
     stage.stop(server, GRACE)?;

@@ -72,7 +72,7 @@ fn upload(stage: &mut Stage<'_>) -> Result<()> {
 
 fn half_a_head(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term exit"))?;
-    let half = stage.open(server, Script::now(vec![Step::Bytes(b"GET /half HTTP/1.1\r\nHo".to_vec())]));
+    let half = stage.open(server, Script::now(vec![Step::Half(b"GET /half HTTP/1.1\r\nHo".to_vec())]));
     stage.wait_until_played(&[half])?;
     stage.in_flight(server, 1, NEVER)?;
     stage.stop(server, GRACE)?;

@@ -144,6 +144,8 @@ impl Client {
         }
         if !self.connected {
             self.finish_connecting()?;
+            // A server may speak first; what the script says comes before any reply to that.
+            self.play(now)?;
         }
         if ready.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
             self.record.fin_noticed = true;
@@ -168,6 +170,10 @@ impl Client {
             }
             socket::Connecting::Pending => {}
             socket::Connecting::Refused => self.end(End::Refused),
+            socket::Connecting::Reset => {
+                self.record.connected = Some(Instant::now());
+                self.end(End::Reset);
+            }
         }
         Ok(())
     }
@@ -246,10 +252,10 @@ impl Client {
                     break;
                 }
                 Playing::Done => {}
-                Playing::Send { bytes, requests } => {
+                Playing::Send { bytes, requests, half } => {
                     self.record.crossed_fin |= requests > 0 && self.record.fin_noticed;
                     self.record.requests += requests;
-                    self.record.half_sent |= requests == 0;
+                    self.record.half_sent |= half;
                     self.say(&bytes)?;
                     self.transmit()?;
                 }

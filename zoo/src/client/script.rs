@@ -22,8 +22,10 @@ pub enum Start {
 pub enum Step {
     /// Sends one or more whole requests.
     Request(Vec<u8>, usize),
-    /// Sends bytes that make no whole request.
-    Bytes(Vec<u8>),
+    /// Sends the beginning of a request.
+    Half(Vec<u8>),
+    /// Sends words of the protocol that are no request and want no answer of a server's application.
+    Control(Vec<u8>),
     /// Waits until every request has its answer.
     AwaitAnswers,
     /// Waits until the server's FIN is there, without reading it: looks away until told to look back.
@@ -98,6 +100,8 @@ pub(super) enum Playing {
         bytes: Vec<u8>,
         /// How many whole requests they make.
         requests: usize,
+        /// Whether they begin one more.
+        half: bool,
     },
     /// The client stops reading, or reads again.
     LookAway(bool),
@@ -114,8 +118,11 @@ pub(super) enum Playing {
 /// What becomes of a step now. `flushed`: all bytes of earlier steps are with the kernel.
 pub(super) fn play(step: &Step, now: Instant, record: &Record, flushed: bool) -> Playing {
     match step {
-        Step::Request(bytes, requests) => Playing::Send { bytes: bytes.clone(), requests: *requests },
-        Step::Bytes(bytes) => Playing::Send { bytes: bytes.clone(), requests: 0 },
+        Step::Request(bytes, requests) => {
+            Playing::Send { bytes: bytes.clone(), requests: *requests, half: false }
+        }
+        Step::Half(bytes) => Playing::Send { bytes: bytes.clone(), requests: 0, half: true },
+        Step::Control(bytes) => Playing::Send { bytes: bytes.clone(), requests: 0, half: false },
         Step::AwaitAnswers => later_unless(record.outstanding() == 0),
         Step::AwaitFin => later_unless(record.fin_noticed),
         Step::AwaitPong => later_unless(record.pongs > 0),

@@ -36,6 +36,8 @@ pub(super) enum Connecting {
     Done,
     Pending,
     Refused,
+    /// It was established, and reset before anybody looked.
+    Reset,
 }
 
 impl Target {
@@ -75,6 +77,7 @@ impl Target {
             Ok(()) | Err(Errno::ISCONN) => Ok(Connecting::Done),
             Err(Errno::INPROGRESS | Errno::ALREADY) => Ok(Connecting::Pending),
             Err(Errno::CONNREFUSED) => Ok(Connecting::Refused),
+            Err(Errno::CONNRESET) => Ok(Connecting::Reset),
             Err(error) => {
                 Err(error).with_context(|| format!("connecting to {} from port {port}", self.address))
             }

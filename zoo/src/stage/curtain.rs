@@ -70,10 +70,12 @@ impl Stage<'_> {
         Ok(Played { containers: containers.collect::<Result<_>>()? })
     }
 
-    /// The last lines of every log, for a reader who wants to know what went wrong.
+    /// The last lines of every log and the first clients, for a reader who wants to know what
+    /// went wrong.
     pub fn last_words(&self) -> Vec<String> {
         let last = |lines: &[String]| lines[lines.len().saturating_sub(12)..].to_vec();
-        self.logs().flat_map(|log| last(log.lines())).collect()
+        let clients = self.clients.iter().take(12).map(|(_, client)| format!("{:?}", client.record()));
+        self.logs().flat_map(|log| last(log.lines())).chain(clients).collect()
     }
 
     fn played_container(&self, container: usize) -> Result<PlayedContainer> {
