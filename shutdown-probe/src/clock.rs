@@ -10,7 +10,7 @@ const TOLERANCE: Duration = Duration::from_millis(100);
 
 /// Ns since boot, suspend included.
 pub fn boot_now() -> KernelInstant {
-    KernelInstant(u64::try_from(nanoseconds(clock_gettime(ClockId::Boottime))).unwrap_or(0))
+    KernelInstant(crate::probe::boot_now())
 }
 
 /// What to add to ns since boot to get ns since the Unix epoch.

@@ -1,5 +1,6 @@
 //! The kernel side as the engine sees it.
 
+use super::containers::Containers;
 use crate::clock::boot_now;
 use crate::probe::ContainerTable;
 use crate::witness::Kernel;
@@ -7,7 +8,7 @@ use shutdown_probe_common::container;
 use shutdown_probe_common::fate::Fate;
 use shutdown_probe_core::identity::{ContainerId, KernelInstant};
 use shutdown_probe_core::input::{Counters, FateName};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How long the sockets of a cgroup that is gone may still have something to tell: the kernel gives up on an
@@ -19,7 +20,8 @@ const AFTERLIFE: Duration = Duration::from_secs(60);
 pub struct LiveKernel {
     table: ContainerTable,
     afterlife: Duration,
-    nested: HashMap<ContainerId, HashSet<u64>>,
+    /// What the engine was told of.
+    pub containers: Containers,
     /// Nested cgroups that are gone, and until when they are kept, in that order.
     leaving: VecDeque<(KernelInstant, u64)>,
     /// Records that forgotten containers had lost.
@@ -30,7 +32,13 @@ impl LiveKernel {
     /// A kernel side of which nothing is known yet.
     pub fn new(table: ContainerTable, linger: Duration) -> Self {
         let afterlife = linger.max(AFTERLIFE);
-        Self { table, afterlife, nested: HashMap::new(), leaving: VecDeque::new(), lost_by_forgotten: 0 }
+        Self {
+            table,
+            afterlife,
+            containers: Containers::default(),
+            leaving: VecDeque::new(),
+            lost_by_forgotten: 0,
+        }
     }
 
     /// Whether it still does what it is told.
@@ -39,16 +47,8 @@ impl LiveKernel {
         self.table.narrate_until(0, 0).is_ok()
     }
 
-    /// Notes a container and cgroups nested in it.
-    pub fn add(&mut self, container: ContainerId, nested: &[u64]) {
-        self.nested.entry(container).or_default().extend(nested);
-    }
-
-    /// A cgroup nested in the container was removed.
-    pub fn nested_removed(&mut self, container: ContainerId, cgroup: u64) {
-        if let Some(nested) = self.nested.get_mut(&container) {
-            nested.remove(&cgroup);
-        }
+    /// A cgroup nested in a container was removed.
+    pub fn nested_removed(&mut self, cgroup: u64) {
         self.leaving.push_back((boot_now().after(self.afterlife), cgroup));
     }
 
@@ -64,8 +64,8 @@ impl LiveKernel {
         if total == 0 {
             return 0;
         }
-        let lost = |id: &ContainerId| self.table.get(id.0).map_or(0, |container| container.counters.lost);
-        self.lost_by_forgotten + self.nested.keys().map(lost).sum::<u64>()
+        let lost = |id: ContainerId| self.table.get(id.0).map_or(0, |container| container.counters.lost);
+        self.lost_by_forgotten + self.containers.ids().map(lost).sum::<u64>()
     }
 }
 
@@ -88,7 +88,8 @@ impl Kernel for LiveKernel {
         if let Some(known) = self.table.get(container.0) {
             self.lost_by_forgotten += known.counters.lost;
         }
-        let nested: Vec<u64> = self.nested.remove(&container).into_iter().flatten().collect();
+        let known = self.containers.forget(container).unwrap_or_default();
+        let nested: Vec<u64> = known.nested.into_iter().collect();
         self.table.forget(container.0, &nested);
     }
 }

@@ -1,8 +1,10 @@
 //! The live observation: attached probes, whose records drive the engine.
 //!
 //! Invariants: between ring and engine there is no queue that could overflow unseen; records that cannot be
-//! understood are counted; time is told to the engine only after the records of that time.
+//! understood are counted; time is told to the engine only after the records of that time; where records were lost,
+//! the cgroup tree says what became of the containers.
 
+mod containers;
 mod kernel;
 
 use crate::admin::ProbeStatus;
@@ -12,12 +14,13 @@ use crate::exit::{Exit, Failure, OrExit};
 use crate::probe::{self, ExistingContainer, Hierarchy, ProbeError, Probes, RecordReader, Verdict, Watch};
 use crate::probe_input::{Heard, process, translate};
 use crate::witness::{Audience, Witness};
+use containers::Containers;
 use kernel::LiveKernel;
 use shutdown_probe_common::loss::Loss;
 use shutdown_probe_common::record::Record;
 use shutdown_probe_core::Input;
 use shutdown_probe_core::identity::{ContainerId, KernelInstant};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -35,10 +38,13 @@ pub struct Live<A> {
     probes: Probes,
     reader: AsyncFd<RecordReader>,
     hierarchy: Hierarchy,
+    watched: Option<PathBuf>,
     wall: WallClock,
     /// The engine and those it works for.
     witness: Witness<LiveKernel, A>,
     undecodable: u64,
+    /// Records that the ring had no room for, when we last looked.
+    ring_lost: u64,
     /// Losses that the engine was told of.
     told_lost: u64,
     inspected: Option<Instant>,
@@ -87,9 +93,11 @@ impl<A: Audience> Live<A> {
             probes,
             reader,
             hierarchy,
+            watched: observe.watch_cgroup.clone(),
             wall: WallClock::default(),
             witness,
             undecodable: 0,
+            ring_lost: 0,
             told_lost: 0,
             inspected: None,
         };
@@ -146,8 +154,7 @@ impl<A: Audience> Live<A> {
         self.witness.take_all(self.wall.news());
         let at = boot_now();
         for container in self.probes.existing() {
-            self.witness.kernel.add(ContainerId(container.id), &container.nested);
-            self.witness.take_all(inputs_of(container, at));
+            told_of(container, at).into_iter().for_each(|heard| take(&mut self.witness, heard));
         }
     }
 
@@ -156,7 +163,7 @@ impl<A: Audience> Live<A> {
         let now = boot_now();
         let Self { reader, witness, hierarchy, undecodable, .. } = self;
         reader.get_mut().drain(|bytes| match understand(bytes) {
-            Some(heard) => take(witness, hierarchy, heard),
+            Some(heard) => take(witness, completed(hierarchy, heard)),
             None => *undecodable += 1,
         });
         let health = self.inspect(now);
@@ -180,10 +187,22 @@ impl<A: Audience> Live<A> {
             self.told_lost = unnamed;
             self.witness.take(Input::RecordsLost { at, count });
         }
+        if ring > self.ring_lost {
+            self.ring_lost = ring;
+            self.make_up_for_losses(at);
+        }
         let mut lost: Vec<_> = losses.map(|(place, count)| (place.as_str(), count)).to_vec();
         lost.push(("decode", self.undecodable));
         let misses = self.probes.stats().into_iter().map(|program| (program.name, program.recursion_misses));
         Some(Health { lost, recursion_misses: misses.collect() })
+    }
+
+    /// Tells the engine what the cgroup tree says and the records, some being lost, did not.
+    fn make_up_for_losses(&mut self, at: KernelInstant) {
+        let Some(tree) = Containers::look(&self.hierarchy, self.watched.as_deref()) else { return };
+        for heard in self.witness.kernel.containers.missing(&tree, at) {
+            take(&mut self.witness, heard);
+        }
     }
 }
 
@@ -194,21 +213,23 @@ fn understand(bytes: &[u8]) -> Option<Heard> {
     heard.map_err(|error| tracing::debug!(%error, "a record was not understood")).ok()
 }
 
-fn take<A: Audience>(witness: &mut Witness<LiveKernel, A>, hierarchy: &Hierarchy, heard: Heard) {
+fn take<A: Audience>(witness: &mut Witness<LiveKernel, A>, heard: Heard) {
+    witness.kernel.containers.note(&heard);
     match heard {
-        Heard::Input(input) => {
-            if let Input::ContainerAdded { container, .. } = input {
-                witness.kernel.add(container, &[]);
-            }
-            witness.take(input);
-        }
+        Heard::Input(input) => witness.take(input),
+        Heard::NestedRemoved { cgroup, .. } => witness.kernel.nested_removed(cgroup),
+        Heard::NestedMade { .. } | Heard::AddedWithCutPath { .. } => {}
+    }
+}
+
+/// The same, with the whole path where it was cut.
+fn completed(hierarchy: &Hierarchy, heard: Heard) -> Heard {
+    match heard {
         Heard::AddedWithCutPath { at, container, path } => {
-            witness.kernel.add(container, &[]);
             let path = whole_path(hierarchy, container, path);
-            witness.take(Input::ContainerAdded { at, container, path, from_birth: true });
+            Heard::Input(Input::ContainerAdded { at, container, path, from_birth: true })
         }
-        Heard::NestedMade { container, cgroup } => witness.kernel.add(container, &[cgroup]),
-        Heard::NestedRemoved { container, cgroup } => witness.kernel.nested_removed(container, cgroup),
+        whole => whole,
     }
 }
 
@@ -219,18 +240,20 @@ fn whole_path(hierarchy: &Hierarchy, container: ContainerId, beginning: String) 
     found.into_iter().find(|cgroup| cgroup.id == container.0).map_or(beginning, |cgroup| cgroup.path)
 }
 
-fn inputs_of(existing: &ExistingContainer, at: KernelInstant) -> Vec<Input> {
+/// What there is to tell of a container that existed before.
+fn told_of(existing: &ExistingContainer, at: KernelInstant) -> Vec<Heard> {
     let container = ContainerId(existing.id);
     let path = existing.path.clone();
-    let mut inputs = vec![Input::ContainerAdded { at, container, path, from_birth: false }];
+    let mut told = vec![Heard::Input(Input::ContainerAdded { at, container, path, from_birth: false })];
+    told.extend(existing.nested.iter().map(|&cgroup| Heard::NestedMade { container, cgroup }));
     if existing.populated {
-        inputs.push(Input::ContainerPopulated { at, container, populated: true });
+        told.push(Heard::Input(Input::ContainerPopulated { at, container, populated: true }));
     }
     if existing.main.tgid != 0 {
         let (process, comm) = (process(existing.main), existing.comm.clone());
-        inputs.push(Input::ProcessEntered { at, container, process, comm });
+        told.push(Heard::Input(Input::ProcessEntered { at, container, process, comm }));
     }
-    inputs
+    told
 }
 
 fn settings(observe: &Observe) -> probe::Settings {
