@@ -4,11 +4,11 @@ use crate::api::{Severed, Termination};
 use crate::case::Case;
 use crate::cli::DemoArgs;
 use crate::client::{Script, Start, get};
-use crate::compare::is_certainly_severed;
+use crate::compare::score;
 use crate::daemon::Daemon;
 use crate::expect::{Cause, Expected};
 use crate::program::Program;
-use crate::run;
+use crate::run::{self, Outcome};
 use crate::stage::{PATIENCE, PlayedRun, RunId, Shared, Stage, Stop, slow};
 use crate::terminal::{Style, styled, wrapped};
 use crate::tool::Tool;
@@ -46,9 +46,10 @@ pub fn run(options: &DemoArgs) -> Result<bool> {
         Nothing in the service is changed to be watched."
         )
     );
-    let mut agreed = true;
-    for (number, style) in STYLES.into_iter().enumerate() {
-        let outcome = run::play(&shared, style);
+    let outcomes = play_all(&shared);
+    let mut agreed = outcomes.len() == STYLES.len();
+    for (number, outcome) in outcomes.into_iter().enumerate() {
+        let style = outcome.case;
         let played = outcome.played.with_context(|| format!("{} could not be played", style.name))?;
         let [container] = &played.containers[..] else { bail!("{} has more than one container", style.name) };
         let [run] = &container.runs[..] else { bail!("{} has more than one run", style.name) };
@@ -59,6 +60,14 @@ pub fn run(options: &DemoArgs) -> Result<bool> {
     println!();
     println!("{}", wrapped("", "The same, for your own service: shutdown-probe check -- COMMAND"));
     Ok(agreed)
+}
+
+/// All at once: none knows of the others, and nobody waits for five of them in a row.
+fn play_all(shared: &Shared) -> Vec<Outcome> {
+    std::thread::scope(|scope| {
+        let playing = STYLES.map(|style| scope.spawn(move || run::play(shared, style)));
+        playing.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    })
 }
 
 /// Waits until the daemon has made up its mind.
@@ -77,7 +86,7 @@ fn answer(daemon: &mut Daemon, shared: &Shared, path: &str) -> Result<Terminatio
     bail!("the daemon has not said what became of {path}")
 }
 
-/// Says what the daemon found. The answer is whether the clients lost as many.
+/// Says what the daemon found. The answer is whether the clients lost the same, one by one.
 fn tell(number: usize, about: &str, termination: &Termination, run: &PlayedRun) -> bool {
     let style = if termination.severed_total > 0 { Style::Bad } else { Style::Good };
     println!("{}", styled(Style::Strong, &format!("{number}. {about}")));
@@ -90,10 +99,10 @@ fn tell(number: usize, about: &str, termination: &Termination, run: &PlayedRun) 
     for advice in &termination.advice {
         println!("{}", wrapped("   change  ", advice));
     }
-    let lost = run.clients.iter().filter(|client| is_certainly_severed(client)).count();
-    let agrees = lost as u64 == termination.severed_total;
+    let score = score(run, Some(termination));
+    let agrees = score.found == score.severed && score.false_alarms == 0;
     let word = if agrees { "the same" } else { "something else" };
-    println!("   The clients' own records say {word}: {lost} of {} lost.", run.clients.len());
+    println!("   The clients' own records say {word}: {} of {} lost.", score.severed, run.clients.len());
     agrees
 }
 
