@@ -162,12 +162,14 @@ impl<A: Audience> Live<A> {
     fn turn(&mut self) -> Option<Health> {
         let now = boot_now();
         let Self { reader, witness, hierarchy, undecodable, .. } = self;
-        reader.get_mut().drain(|bytes| match understand(bytes) {
+        let all_taken = reader.get_mut().drain(|bytes| match understand(bytes) {
             Some(heard) => take(witness, completed(hierarchy, heard)),
             None => *undecodable += 1,
         });
         let health = self.inspect(now);
-        self.witness.pass(now);
+        if all_taken {
+            self.witness.pass(now);
+        }
         self.witness.kernel.tidy(now);
         health
     }

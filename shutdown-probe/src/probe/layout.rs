@@ -155,7 +155,7 @@ mod tests {
     fn the_running_kernel_has_everything() {
         let btf = Btf::parse(std::fs::read("/sys/kernel/btf/vmlinux").unwrap()).unwrap();
         let layout = resolve(&btf).unwrap();
-        assert!(layout.len() >= FIELDS.len() + 1);
+        assert!(layout.len() > FIELDS.len());
         let of = |symbol| layout.iter().find(|(name, _)| *name == symbol).unwrap().1;
         assert_eq!(of("TASK_TGID"), of("TASK_PID") + 4, "neighbours since 2.6");
         assert_eq!(of("K_SIGACTION_SIZE"), 32);

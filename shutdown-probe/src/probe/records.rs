@@ -3,6 +3,9 @@
 use aya::maps::{MapData, RingBuf};
 use std::os::fd::{AsRawFd, RawFd};
 
+/// How many records are taken at once, at most.
+const MOST: usize = 1 << 16;
+
 /// The reading end of the ring. The kernel side does not wake it for each record: drain it on a
 /// timer, and when its descriptor becomes readable, for then it is half full.
 pub struct RecordReader {
@@ -14,14 +17,14 @@ impl RecordReader {
         Self { events }
     }
 
-    /// Hands over what has come, in order, and says how many records it was.
-    pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> usize {
-        let mut count = 0;
-        while let Some(record) = self.events.next() {
+    /// Hands over what has come, in order, but no more than [`MOST`]: who writes faster than we read must not
+    /// keep us for ever. Returns whether that was all.
+    pub fn drain(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+        for _ in 0..MOST {
+            let Some(record) = self.events.next() else { return true };
             take(&record);
-            count += 1;
         }
-        count
+        false
     }
 }
 
