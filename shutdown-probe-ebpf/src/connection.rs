@@ -1,10 +1,11 @@
 //! Whose a connection is, and what is known of it at its end.
 
 use crate::container::{Known, of_cgroup};
+use crate::desk::through_memory;
 use crate::kernel::{Task, Tcp};
 use crate::listener::listener;
 use crate::maps::{OPEN, Socket};
-use shutdown_probe_common::connection::{Evidence, Process, flag};
+use shutdown_probe_common::connection::{Evidence, ListenAddress, Process, flag};
 
 /// `tcp_state` of `include/net/tcp_states.h`.
 pub mod state {
@@ -24,23 +25,23 @@ pub mod state {
 const SHUT_BOTH: u8 = 3;
 
 /// The container of a connection: as remembered, else its cgroup's, which it has from its listener;
-/// where the listener was made for another container, that.
+/// where the listener was made for another container, that. `address` is to write on.
 #[inline(always)]
-pub fn container_of(tcp: Tcp, storage: Option<&Socket>) -> Option<Known> {
+pub fn container_of(tcp: Tcp, storage: Option<&Socket>, address: &mut ListenAddress) -> Option<Known> {
     match storage {
         Some(storage) => Known::get(storage.container.get()),
-        None => Known::get(container_by_address(tcp)?),
+        None => Known::get(container_by_address(tcp, address)),
     }
 }
 
-#[inline(always)]
-fn container_by_address(tcp: Tcp) -> Option<u64> {
-    let own = of_cgroup(tcp.cgroup_id());
-    match listener(&tcp.listen_address()) {
+/// 0: none. More than a word cannot be returned.
+#[inline(never)]
+fn container_by_address(tcp: Tcp, address: &mut ListenAddress) -> u64 {
+    let own = of_cgroup(tcp.cgroup_id()).unwrap_or(0);
+    tcp.put_listen_address(address);
+    match listener(address) {
         // Another container may listen at the same address by a socket of its own.
-        Some(listener) if own.is_none() || own == Some(listener.creator.get()) => {
-            Some(listener.container.get())
-        }
+        Some(listener) if own == 0 || own == listener.creator.get() => listener.container.get(),
         _ => own,
     }
 }
@@ -75,26 +76,21 @@ impl End {
     }
 }
 
-/// What is known of a connection that ends now.
+/// Writes down what is known of a connection that ends now.
 #[inline(always)]
-pub fn evidence(tcp: Tcp, storage: Option<&Socket>, container: Known, end: End) -> Evidence {
+pub fn examine(tcp: Tcp, storage: Option<&Socket>, container: Known, end: End, evidence: &mut Evidence) {
     let fin = u32::from(end.peer_fin);
-    let received = tcp.bytes_received();
     let sent = tcp.bytes_sent();
-    let write_seq = tcp.write_seq();
-    let written = match storage {
-        Some(storage) => write_seq.wrapping_sub(storage.write_seq.get()),
+    evidence.received = tcp.bytes_received().saturating_sub(fin.into());
+    evidence.sent = sent;
+    evidence.unread = tcp.unread().saturating_sub(fin);
+    evidence.written = match storage {
+        Some(storage) => tcp.write_seq().wrapping_sub(storage.write_seq.get()),
         None => u32::try_from(sent).unwrap_or(u32::MAX),
     };
-    Evidence {
-        received: received.saturating_sub(fin.into()),
-        sent,
-        unread: tcp.unread().saturating_sub(fin),
-        written,
-        // Our own FIN is queued only after the transition.
-        undelivered: tcp.unacknowledged(),
-        flags: flags(tcp, storage, container, end),
-    }
+    // Our own FIN is queued only after the transition.
+    evidence.undelivered = tcp.unacknowledged();
+    through_memory(&mut evidence.flags, flags(tcp, storage, container, end));
 }
 
 #[inline(always)]

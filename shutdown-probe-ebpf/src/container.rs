@@ -188,17 +188,17 @@ impl Known {
         unsafe { add(&raw mut (*self.value).counters.opened, 1) };
     }
 
-    /// Counts a fate.
+    /// Counts a fate, by its byte on the wire.
     #[inline(always)]
-    pub fn count_fate(self, fate: Fate) {
-        self.add_fate(fate as u8, 1);
+    pub fn count_fate(self, fate: u8) {
+        self.add_fate(fate, 1);
     }
 
     /// Moves a connection from one fate to another.
     #[inline(always)]
-    pub fn move_fate(self, from: u8, to: Fate) {
+    pub fn move_fate(self, from: u8, to: u8) {
         self.add_fate(from, u64::MAX);
-        self.add_fate(to as u8, 1);
+        self.add_fate(to, 1);
     }
 
     #[inline(always)]

@@ -66,6 +66,14 @@ pub fn wakeup() -> u64 {
     if waiting * 2 > size { BPF_RB_FORCE_WAKEUP.into() } else { BPF_RB_NO_WAKEUP.into() }
 }
 
+/// Sends a record about this container that was laid out elsewhere.
+#[inline(always)]
+pub fn send<T: Copy>(container: u64, record: &T) {
+    if EVENTS.output::<T>(record, wakeup()).is_err() {
+        lost(container);
+    }
+}
+
 /// Counts a record that the ring had no room for.
 #[inline(always)]
 pub fn lost(container: u64) {

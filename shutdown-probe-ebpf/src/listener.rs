@@ -9,21 +9,20 @@ use shutdown_probe_common::loss::Loss;
 /// `0.0.0.0`, IPv4-mapped.
 const V4_ANY: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0, 0, 0, 0];
 
-/// Who listens at this address, by itself or by a wildcard.
+/// Who listens at this address, by itself or by a wildcard. The address is changed on the way.
 #[inline(never)]
-pub fn listener(address: &ListenAddress) -> Option<&'static Listener> {
-    let mut key = *address;
-    if let Some(exact) = listening_at(&key) {
+pub fn listener(address: &mut ListenAddress) -> Option<&'static Listener> {
+    if let Some(exact) = listening_at(address) {
         return Some(exact);
     }
     if address.address[..12] == V4_ANY[..12] {
-        clear(&mut key, 3);
-        if let Some(any) = listening_at(&key) {
+        clear(address, 3);
+        if let Some(any) = listening_at(address) {
             return Some(any);
         }
     }
-    clear(&mut key, 0);
-    listening_at(&key)
+    clear(address, 0);
+    listening_at(address)
 }
 
 /// Who listens at exactly this address.

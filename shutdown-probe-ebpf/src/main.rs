@@ -8,6 +8,7 @@
 
 mod connection;
 mod container;
+mod desk;
 mod emit;
 mod hook;
 mod kernel;
@@ -19,6 +20,7 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{btf_tracepoint, fentry, raw_tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, RawTracePointContext};
 use core::ffi::c_void;
+use desk::Desk;
 use hook::{cgroup, existing, narrate, process, read, reset, signal, state};
 use kernel::{Cgroup, Sock, Task};
 
@@ -117,19 +119,19 @@ fn tcp_reset_received(ctx: BtfTracePointContext) -> i32 {
 /// For kernels that trace resets without a socket too.
 #[btf_tracepoint(function = "tcp_send_reset")]
 fn tcp_reset_sent(ctx: BtfTracePointContext) -> i32 {
-    reset::sent(ctx.as_ptr());
+    reset::sent(Desk::ResetSent, ctx.as_ptr());
     0
 }
 
 #[fentry(function = "tcp_v4_send_reset")]
 fn tcp_reset_sent_v4(ctx: FEntryContext) -> i32 {
-    reset::sent(ctx.as_ptr());
+    reset::sent(Desk::ResetSentV4, ctx.as_ptr());
     0
 }
 
 #[fentry(function = "tcp_v6_send_reset")]
 fn tcp_reset_sent_v6(ctx: FEntryContext) -> i32 {
-    reset::sent(ctx.as_ptr());
+    reset::sent(Desk::ResetSentV6, ctx.as_ptr());
     0
 }
 

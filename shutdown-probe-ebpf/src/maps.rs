@@ -128,6 +128,13 @@ pub struct Closed {
 // SAFETY: as for `Socket`.
 unsafe impl Sync for Closed {}
 
+/// What is remembered of the connection that had these two ends.
+#[inline(always)]
+pub fn closed(tuple: &Tuple) -> Option<&'static Closed> {
+    // SAFETY: the map's value lives at least until the program ends; its words are cells.
+    CLOSED.get_ptr(tuple).map(|closed| unsafe { &*closed })
+}
+
 const _: () = {
     assert!(size_of::<Socket>() == 48);
     assert!(size_of::<Listener>() == 48);

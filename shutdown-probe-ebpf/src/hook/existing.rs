@@ -3,6 +3,7 @@
 
 use crate::connection::{remember, state};
 use crate::container::{Known, of_task};
+use crate::desk::Desk;
 use crate::kernel::{Sock, Task, Tcp};
 use crate::listener::{add_listener, listener};
 use crate::maps::Socket;
@@ -94,7 +95,9 @@ pub fn listener_of(context: *const c_void) {
     let Some(storage) = found.tcp.storage_or_new() else { return };
     storage.container.set(found.container);
     storage.set(flag::PREEXISTING);
-    add_listener(&found.tcp.listen_address(), found.container, found.task.process());
+    let Some(papers) = Desk::ExistingListeners.take() else { return };
+    found.tcp.put_listen_address(&mut papers.address);
+    add_listener(&papers.address, found.container, found.task.process());
 }
 
 /// Remembers the connections. Runs after [`listener_of`], to know a server's from a client's.
@@ -105,7 +108,9 @@ pub fn connection(context: *const c_void) {
     if !is_open || found.tcp.storage().is_some() {
         return;
     }
-    let is_server = listener(&found.tcp.listen_address()).is_some();
+    let Some(papers) = Desk::ExistingConnections.take() else { return };
+    found.tcp.put_listen_address(&mut papers.address);
+    let is_server = listener(&mut papers.address).is_some();
     let role = if is_server { role::SERVER } else { role::CLIENT };
     let Some(storage) = remember(found.tcp, found.container, role) else { return };
     storage.owner.set(found.task.process());

@@ -2,6 +2,7 @@
 
 use crate::connection::remember;
 use crate::container::of_current;
+use crate::desk::Desk;
 use crate::kernel::{Sock, Task, Tcp};
 use crate::listener::{add_listener, listener};
 use crate::maps::Socket;
@@ -65,17 +66,22 @@ fn reader_changed(tcp: Tcp, storage: &Socket, is_first: bool) {
     let Some(container) = of_current() else { return };
     storage.container.set(container);
     if is_first && storage.role.get() == role::SERVER {
-        learn_listener(tcp, container, owner);
+        learn_listener(tcp, container, &owner);
     }
 }
 
 /// Whoever serves the connections of an address is who refuses them when it is gone.
 #[inline(never)]
-fn learn_listener(tcp: Tcp, container: u64, owner: Process) {
-    let address = tcp.listen_address();
-    match listener(&address) {
+fn learn_listener(tcp: Tcp, container: u64, owner: &Process) {
+    let Some(papers) = Desk::Read.take() else { return };
+    let address = &mut papers.address;
+    tcp.put_listen_address(address);
+    match listener(address) {
         Some(listener) if listener.container.get() == container => {}
         Some(listener) => listener.container.set(container),
-        None => add_listener(&address, container, owner),
+        None => {
+            tcp.put_listen_address(address);
+            add_listener(address, container, *owner);
+        }
     }
 }

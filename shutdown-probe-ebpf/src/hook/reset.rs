@@ -3,16 +3,17 @@
 
 use crate::connection::{container_of, remember, state};
 use crate::container::Known;
-use crate::emit::{emit, header};
-use crate::kernel::{Address, Sock, mapped, probe, probe_at};
+use crate::desk::{Desk, Papers, clear, put_process, through_memory};
+use crate::emit::{emit, header, send};
+use crate::kernel::{Address, Sock, probe, probe_at, put_v4, put_v6};
 use crate::listener::listener;
-use crate::maps::{CLOSED, Closed};
+use crate::maps::{Closed, closed};
 use crate::offsets::{
     DEVICE_NET, NET_INUM, SKB_DATA, SKB_DEVICE, SKB_HEAD, SKB_LEN, SKB_NETWORK_HEADER, SKB_TRANSPORT_HEADER,
     SOCK_NET,
 };
 use core::ffi::c_void;
-use shutdown_probe_common::connection::{Evidence, ListenAddress, Tuple, flag, role};
+use shutdown_probe_common::connection::{Tuple, flag, role};
 use shutdown_probe_common::fate::Fate;
 use shutdown_probe_common::record::{ConnectionRecord, Refused, connection_event, kind};
 
@@ -30,8 +31,8 @@ pub fn received(sk: Sock) {
         return;
     }
     let Some(tcp) = sk.tcp() else { return };
-    let storage = tcp.storage();
-    let Some(container) = container_of(tcp, storage) else { return };
+    let Some(papers) = Desk::ResetReceived.take() else { return };
+    let Some(container) = container_of(tcp, tcp.storage(), &mut papers.address) else { return };
     if let Some(storage) = remember(tcp, container.id, role::SERVER) {
         storage.set(flag::PEER_RESET);
     }
@@ -39,7 +40,6 @@ pub fn received(sk: Sock) {
 
 /// A segment that is answered by a reset.
 struct Segment {
-    tuple: Tuple,
     flags: u8,
     payload: u32,
 }
@@ -51,50 +51,53 @@ const FLAG_ACK: u8 = 0x10;
 /// `tcp_send_reset`, or the functions behind it where the hook tells less. The arguments are read
 /// as numbers: the socket may be missing, which some verifiers do not believe.
 #[inline(always)]
-pub fn sent(arguments: *const c_void) {
+pub fn sent(desk: Desk, arguments: *const c_void) {
     let [sk, skb] = probe_at::<[Address; 2]>(arguments as Address);
     // A reset of our own accord answers nothing.
     if skb == 0 {
         return;
     }
-    let Some(segment) = segment(sk, skb) else { return };
+    let Some(papers) = desk.take() else { return };
+    let Some(segment) = segment(sk, skb, &mut papers.record.tuple) else { return };
     if segment.flags & FLAG_RST != 0 {
         return;
     }
     if segment.flags & (FLAG_SYN | FLAG_ACK) == FLAG_SYN {
         if sk == 0 {
-            refused(segment.tuple);
+            refused(papers);
         }
     } else if segment.payload > 0 {
-        after_close(&segment.tuple);
+        after_close(papers);
     }
 }
 
-/// The segment, seen from here: our end is where it was going.
+/// The segment, its ends seen from here: ours is where it was going.
 #[inline(always)]
-fn segment(sk: Address, skb: Address) -> Option<Segment> {
+fn segment(sk: Address, skb: Address, tuple: &mut Tuple) -> Option<Segment> {
     let head: Address = probe(skb, &SKB_HEAD);
     let network = head + u64::from(probe::<u16>(skb, &SKB_NETWORK_HEADER));
     let transport = head + u64::from(probe::<u16>(skb, &SKB_TRANSPORT_HEADER));
-    let (remote_address, local_address) = match probe_at::<u8>(network) >> 4 {
-        4 => (mapped(probe_at(network + 12)), mapped(probe_at(network + 16))),
-        6 => (probe_at(network + 8), probe_at(network + 24)),
+    match probe_at::<u8>(network) >> 4 {
+        4 => {
+            put_v4(network + 12, &mut tuple.remote_address);
+            put_v4(network + 16, &mut tuple.local_address);
+        }
+        6 => {
+            put_v6(network + 8, &mut tuple.remote_address);
+            put_v6(network + 24, &mut tuple.local_address);
+        }
         _ => return None,
-    };
+    }
     let header: [u8; 16] = probe_at(transport);
+    tuple.netns = netns(sk, skb);
+    tuple.local_port = u16::from_be_bytes([header[2], header[3]]);
+    tuple.remote_port = u16::from_be_bytes([header[0], header[1]]);
     let header_length = u64::from(header[12] >> 4) * 4;
     // Where the data pointer stands, before or behind the header, differs between callers.
     let data: Address = probe(skb, &SKB_DATA);
     let before_payload = (transport + header_length).saturating_sub(data);
     let length: u32 = probe(skb, &SKB_LEN);
-    let tuple = Tuple {
-        local_address,
-        remote_address,
-        netns: netns(sk, skb),
-        local_port: u16::from_be_bytes([header[2], header[3]]),
-        remote_port: u16::from_be_bytes([header[0], header[1]]),
-    };
-    Some(Segment { tuple, flags: header[13], payload: length.saturating_sub(before_payload as u32) })
+    Some(Segment { flags: header[13], payload: length.saturating_sub(before_payload as u32) })
 }
 
 #[inline(always)]
@@ -109,29 +112,27 @@ fn netns(sk: Address, skb: Address) -> u32 {
 }
 
 #[inline(always)]
-fn refused(tuple: Tuple) {
-    let address = ListenAddress {
-        address: tuple.local_address,
-        netns: tuple.netns,
-        port: tuple.local_port,
-        reserved: 0,
-    };
-    let Some(listener) = listener(&address) else { return };
+fn refused(papers: &mut Papers) {
+    let Papers { record, address, .. } = papers;
+    address.address = record.tuple.local_address;
+    address.netns = record.tuple.netns;
+    address.port = record.tuple.local_port;
+    let Some(listener) = listener(address) else { return };
     let Some(container) = Known::get(listener.container.get()) else { return };
     let closed_at = listener.closed_at.get();
     let closed_before = closed_at != 0 && closed_at + EARLY_CLOSE_NS < container.began_at();
     if closed_before || !container.is_narrating() {
         return;
     }
-    container.count_fate(Fate::Refused);
-    emit!(container.id, Refused { header: header(kind::REFUSED, container.id), tuple });
+    container.count_fate(Fate::Refused as u8);
+    emit!(container.id, Refused { header: header(kind::REFUSED, container.id), tuple: record.tuple });
 }
 
 /// The peer's bytes crossed our FIN, or came long after it.
 #[inline(always)]
-fn after_close(tuple: &Tuple) {
-    // SAFETY: the map's value lives at least until the program ends; its words are cells.
-    let Some(closed) = CLOSED.get_ptr(tuple).map(|closed| unsafe { &*closed }) else { return };
+fn after_close(papers: &mut Papers) {
+    let record = &mut papers.record;
+    let Some(closed) = closed(&record.tuple) else { return };
     let previous = closed.fate.get();
     if previous != Fate::Drained as u8 && previous != Fate::ClosedIdle as u8 {
         return;
@@ -139,28 +140,23 @@ fn after_close(tuple: &Tuple) {
     let Some(container) = Known::get(closed.container) else { return };
     let undelivered = closed.undelivered.get();
     let fate = if undelivered > 0 { Fate::UndeliveredResponse } else { Fate::RequestAfterClose };
-    closed.fate.set(fate as u8);
+    let fate = through_memory(&mut record.fate, fate as u8);
+    closed.fate.set(fate);
     container.move_fate(previous, fate);
-    tell_revised(closed, *tuple, previous, fate, undelivered);
+    clear(&mut record.evidence);
+    record.evidence.undelivered = undelivered;
+    record.previous_fate = previous;
+    tell_revised(record, closed);
 }
 
 #[inline(always)]
-fn tell_revised(closed: &Closed, tuple: Tuple, previous: u8, fate: Fate, undelivered: u32) {
-    emit!(
-        closed.container,
-        ConnectionRecord {
-            header: header(kind::CONNECTION, closed.container),
-            cookie: closed.cookie,
-            owner: closed.owner,
-            tuple,
-            evidence: Evidence { received: 0, sent: 0, unread: 0, written: 0, undelivered, flags: 0 },
-            event: connection_event::REVISED,
-            fate: fate as u8,
-            previous_fate: previous,
-            role: closed.role,
-            old_state: state::CLOSE,
-            new_state: state::CLOSE,
-            reserved: [0; 2],
-        }
-    );
+fn tell_revised(record: &mut ConnectionRecord, closed: &Closed) {
+    record.header = header(kind::CONNECTION, closed.container);
+    record.cookie = closed.cookie;
+    put_process(&mut record.owner, closed.owner.start, closed.owner.tgid);
+    record.event = connection_event::REVISED;
+    record.role = closed.role;
+    record.old_state = state::CLOSE;
+    record.new_state = state::CLOSE;
+    send(closed.container, record);
 }

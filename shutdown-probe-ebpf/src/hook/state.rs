@@ -1,13 +1,13 @@
 //! A TCP socket changes its state: connections open and end, listeners come and go.
 
-use crate::connection::{End, container_of, evidence, owner, remember, state};
+use crate::connection::{End, container_of, examine, owner, remember, state};
 use crate::container::{Known, of_cgroup, of_current};
-use crate::emit::{emit, header, now};
+use crate::desk::{Desk, clear, put_process, through_memory};
+use crate::emit::{emit, header, now, send};
 use crate::kernel::{Sock, Task, Tcp};
 use crate::listener::{add_listener, listening_at};
-use crate::maps::{CLOSED, Closed, Socket};
-use core::cell::Cell;
-use shutdown_probe_common::connection::{Evidence, ListenAddress, Process, Tuple, flag, role};
+use crate::maps::{CLOSED, Closed, Socket, closed};
+use shutdown_probe_common::connection::{ListenAddress, Process, flag, role};
 use shutdown_probe_common::fate::Fate;
 use shutdown_probe_common::record::{ConnectionRecord, ListenerRecord, connection_event, kind};
 
@@ -33,11 +33,12 @@ pub fn changed(sk: Sock, old: u32, new: u32) {
 
 #[inline(never)]
 fn accepted(tcp: Tcp, old: u8, new: u8) {
-    let Some(container) = container_of(tcp, None) else { return };
+    let Some(papers) = Desk::State.take() else { return };
+    let Some(container) = container_of(tcp, None, &mut papers.address) else { return };
     container.count_opened();
     if container.is_narrating() {
-        let storage = remember(tcp, container.id, role::SERVER);
-        opened(tcp, storage, container, Transition { role: role::SERVER, old, new });
+        remember_opened(tcp, container.id, role::SERVER);
+        tell_opened(tcp, container.id, &mut papers.record, Transition { role: role::SERVER, old, new });
     }
 }
 
@@ -45,12 +46,23 @@ fn accepted(tcp: Tcp, old: u8, new: u8) {
 #[inline(never)]
 fn connected(tcp: Tcp, old: u8, new: u8) {
     let Some(container) = of_cgroup(tcp.cgroup_id()).and_then(Known::get) else { return };
-    let storage = remember(tcp, container.id, role::CLIENT);
-    if container.is_narrating() {
-        opened(tcp, storage, container, Transition { role: role::CLIENT, old, new });
+    if !container.is_narrating() {
+        remember(tcp, container.id, role::CLIENT);
+        return;
+    }
+    remember_opened(tcp, container.id, role::CLIENT);
+    let Some(papers) = Desk::State.take() else { return };
+    tell_opened(tcp, container.id, &mut papers.record, Transition { role: role::CLIENT, old, new });
+}
+
+#[inline(always)]
+fn remember_opened(tcp: Tcp, container: u64, role: u8) {
+    if let Some(storage) = remember(tcp, container, role) {
+        storage.set(flag::OPENED_IN_WINDOW);
     }
 }
 
+/// What a connection went through.
 #[derive(Clone, Copy)]
 struct Transition {
     role: u8,
@@ -59,54 +71,58 @@ struct Transition {
 }
 
 #[inline(always)]
-fn opened(tcp: Tcp, storage: Option<&Socket>, container: Known, transition: Transition) {
-    if let Some(storage) = storage {
-        storage.set(flag::OPENED_IN_WINDOW);
-    }
-    let tuple = tcp.tuple();
+fn tell_opened(tcp: Tcp, container: u64, record: &mut ConnectionRecord, transition: Transition) {
+    tcp.put_tuple(&mut record.tuple);
     // The same two ends again: what is heard from now on is of the new connection. Most are new.
-    let _ = CLOSED.remove(tuple);
-    let evidence = Evidence { flags: flag::OPENED_IN_WINDOW, ..NOTHING };
-    let event = connection_event::OPENED;
-    let verdict = Verdict { event, fate: Fate::NotMeasured as u8, previous: Fate::NotMeasured as u8 };
-    tell(tcp, container.id, NOBODY, tuple, evidence, verdict, transition);
+    let _ = CLOSED.remove(record.tuple);
+    put_process(&mut record.owner, 0, 0);
+    clear(&mut record.evidence);
+    record.evidence.flags = flag::OPENED_IN_WINDOW;
+    record.event = connection_event::OPENED;
+    record.fate = Fate::NotMeasured as u8;
+    record.previous_fate = Fate::NotMeasured as u8;
+    tell(tcp, container, record, transition);
 }
-
-const NOBODY: Process = Process { start: 0, tgid: 0, reserved: 0 };
-const NOTHING: Evidence = Evidence { received: 0, sent: 0, unread: 0, written: 0, undelivered: 0, flags: 0 };
 
 #[inline(never)]
 fn ended(tcp: Tcp, old: u8, new: u8) {
+    let Some(papers) = Desk::State.take() else { return };
     let storage = tcp.storage();
-    let Some(container) = container_of(tcp, storage) else { return };
-    let evidence = evidence(tcp, storage, container, End::new(old, new));
+    let Some(container) = container_of(tcp, storage, &mut papers.address) else { return };
+    let record = &mut papers.record;
+    examine(tcp, storage, container, End::new(old, new), &mut record.evidence);
     let role = storage.map_or(role::SERVER, |storage| storage.role.get());
-    let fate = evidence.judge(role);
+    let fate = record.evidence.judge(role) as u8;
+    let fate = through_memory(&mut record.fate, fate);
     container.count_fate(fate);
     let narrating = container.is_narrating();
     if let Some(storage) = storage {
-        storage.fate.set(fate as u8);
+        storage.fate.set(fate);
         storage.received_at_end.set(tcp.bytes_received());
         storage.narrated.set(narrating.into());
     }
-    if narrating || evidence.has(flag::CLOSER_EXITING) {
-        let owner = owner(storage, &evidence);
-        let tuple = tcp.tuple();
-        let closed = Closed {
-            container: container.id,
-            cookie: tcp.cookie(),
-            owner,
-            undelivered: Cell::new(evidence.undelivered),
-            fate: Cell::new(fate as u8),
-            role,
-            reserved: [0; 2],
-        };
-        // An old entry gives way to a new one; it cannot fail for want of room.
-        let _ = CLOSED.insert(tuple, &closed, 0);
-        let event = connection_event::ENDED;
-        let verdict = Verdict { event, fate: fate as u8, previous: fate as u8 };
-        tell(tcp, container.id, owner, tuple, evidence, verdict, Transition { role, old, new });
+    if narrating || record.evidence.has(flag::CLOSER_EXITING) {
+        tcp.put_tuple(&mut record.tuple);
+        let owner = owner(storage, &record.evidence);
+        put_process(&mut record.owner, owner.start, owner.tgid);
+        record.event = connection_event::ENDED;
+        record.previous_fate = fate;
+        tell(tcp, container.id, record, Transition { role, old, new });
+        remember_closed(record, &mut papers.closed);
     }
+}
+
+/// For what the peer may still send.
+#[inline(always)]
+fn remember_closed(record: &ConnectionRecord, closed: &mut Closed) {
+    closed.container = record.header.container;
+    closed.cookie = record.cookie;
+    put_process(&mut closed.owner, record.owner.start, record.owner.tgid);
+    closed.undelivered.set(record.evidence.undelivered);
+    closed.fate.set(record.fate);
+    closed.role = record.role;
+    // An old entry gives way to a new one; it cannot fail for want of room.
+    let _ = CLOSED.insert(&record.tuple, &*closed, 0);
 }
 
 /// The last of a connection that we ended before: what became of its bytes is known now.
@@ -118,34 +134,36 @@ fn finished(tcp: Tcp, old: u8, new: u8) {
         return;
     }
     let Some(container) = Known::get(storage.container.get()) else { return };
-    let tuple = tcp.tuple();
+    let Some(papers) = Desk::State.take() else { return };
+    let record = &mut papers.record;
+    tcp.put_tuple(&mut record.tuple);
     // Our FIN takes a number too, and is the last to be acknowledged.
     let undelivered = tcp.unacknowledged().saturating_sub(1);
-    // SAFETY: the map's value lives at least until the program ends; its words are cells.
-    let closed = CLOSED.get_ptr(tuple).map(|closed| unsafe { &*closed });
+    let closed = closed(&record.tuple);
     if let Some(closed) = closed {
         closed.undelivered.set(undelivered);
     }
     let arrived = tcp.bytes_received().wrapping_sub(storage.received_at_end.get());
     let Some(fate) = revision(storage, undelivered, arrived) else { return };
-    storage.fate.set(fate as u8);
+    let fate = through_memory(&mut record.fate, fate as u8);
+    storage.fate.set(fate);
     container.move_fate(previous, fate);
     if let Some(closed) = closed {
-        closed.fate.set(fate as u8);
+        closed.fate.set(fate);
     }
     if storage.narrated.get() == 0 {
         return;
     }
-    let evidence = Evidence {
-        received: tcp.bytes_received(),
-        sent: tcp.bytes_sent(),
-        undelivered,
-        flags: storage.flags.get(),
-        ..NOTHING
-    };
-    let verdict = Verdict { event: connection_event::REVISED, fate: fate as u8, previous };
-    let transition = Transition { role: storage.role.get(), old, new };
-    tell(tcp, container.id, storage.owner.get(), tuple, evidence, verdict, transition);
+    clear(&mut record.evidence);
+    record.evidence.received = tcp.bytes_received();
+    record.evidence.sent = tcp.bytes_sent();
+    record.evidence.undelivered = undelivered;
+    record.evidence.flags = storage.flags.get();
+    let owner = storage.owner.get();
+    put_process(&mut record.owner, owner.start, owner.tgid);
+    record.event = connection_event::REVISED;
+    record.previous_fate = previous;
+    tell(tcp, container.id, record, Transition { role: storage.role.get(), old, new });
 }
 
 #[inline(always)]
@@ -162,57 +180,33 @@ fn revision(storage: &Socket, undelivered: u32, arrived: u64) -> Option<Fate> {
     if arrived >= 2 { Some(Fate::RequestAfterClose) } else { None }
 }
 
-/// What a record says of a connection's fate.
-#[derive(Clone, Copy)]
-struct Verdict {
-    event: u8,
-    fate: u8,
-    previous: u8,
-}
-
+/// Sends a record whose tuple, owner, evidence and fates are written down.
 #[inline(always)]
-fn tell(
-    tcp: Tcp,
-    container: u64,
-    owner: Process,
-    tuple: Tuple,
-    evidence: Evidence,
-    verdict: Verdict,
-    transition: Transition,
-) {
-    emit!(
-        container,
-        ConnectionRecord {
-            header: header(kind::CONNECTION, container),
-            cookie: tcp.cookie(),
-            owner,
-            tuple,
-            evidence,
-            event: verdict.event,
-            fate: verdict.fate,
-            previous_fate: verdict.previous,
-            role: transition.role,
-            old_state: transition.old,
-            new_state: transition.new,
-            reserved: [0; 2],
-        }
-    );
+fn tell(tcp: Tcp, container: u64, record: &mut ConnectionRecord, transition: Transition) {
+    record.header = header(kind::CONNECTION, container);
+    record.cookie = tcp.cookie();
+    record.role = transition.role;
+    record.old_state = transition.old;
+    record.new_state = transition.new;
+    send(container, record);
 }
 
 /// Runs in the context of the process that calls listen().
 #[inline(never)]
 fn listens(tcp: Tcp) {
     let Some(container) = of_current() else { return };
-    let address = tcp.listen_address();
+    let Some(papers) = Desk::State.take() else { return };
+    tcp.put_listen_address(&mut papers.address);
     let process = Task::current().process();
-    add_listener(&address, container, process);
-    tell_listener(container, process, address, 1, 0);
+    add_listener(&papers.address, container, process);
+    tell_listener(container, process, &papers.address, 1, 0);
 }
 
 #[inline(never)]
 fn listens_no_more(tcp: Tcp) {
-    let address = tcp.listen_address();
-    let Some(listener) = listening_at(&address) else { return };
+    let Some(papers) = Desk::State.take() else { return };
+    tcp.put_listen_address(&mut papers.address);
+    let Some(listener) = listening_at(&papers.address) else { return };
     let left = listener.sockets.get().saturating_sub(1);
     listener.sockets.set(left);
     if left == 0 {
@@ -223,14 +217,14 @@ fn listens_no_more(tcp: Tcp) {
     let exiting = current.is_exiting();
     if exiting || container.is_narrating() {
         let flags = if exiting { flag::CLOSER_EXITING } else { 0 };
-        tell_listener(container.id, current.process(), address, 0, flags);
+        tell_listener(container.id, current.process(), &papers.address, 0, flags);
     }
 }
 
 #[inline(always)]
-pub fn tell_listener(container: u64, process: Process, address: ListenAddress, open: u32, flags: u32) {
+fn tell_listener(container: u64, process: Process, address: &ListenAddress, open: u32, flags: u32) {
     emit!(
         container,
-        ListenerRecord { header: header(kind::LISTENER, container), process, address, open, flags }
+        ListenerRecord { header: header(kind::LISTENER, container), process, address: *address, open, flags }
     );
 }

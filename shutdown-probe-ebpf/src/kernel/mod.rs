@@ -4,12 +4,14 @@
 //!   loads, for they are read often;
 //! - everything else is an address, read by a helper that answers a bad one with zeros.
 
+mod address;
 mod cgroup;
 mod socket;
 mod task;
 
+pub use address::{put_v4, put_v6};
 pub use cgroup::Cgroup;
-pub use socket::{Sock, Tcp, mapped};
+pub use socket::{Sock, Tcp};
 pub use task::Task;
 
 use crate::emit::count;
@@ -32,16 +34,22 @@ pub fn probe<T: Copy>(base: Address, offset: &Global<u64>) -> T {
 #[inline(always)]
 pub fn probe_at<T: Copy>(address: Address) -> T {
     let mut value = MaybeUninit::<T>::uninit();
-    // SAFETY: the helper writes `size_of::<T>()` bytes to `value` whatever the address is.
-    let result = unsafe {
-        bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, address as *const c_void)
-    };
+    probe_into(address, &mut value);
+    // SAFETY: all of it was written; only integers and arrays of them are read, for which every
+    // pattern is a value.
+    unsafe { value.assume_init() }
+}
+
+/// Reads from this very address to where the value is wanted.
+#[inline(always)]
+pub fn probe_into<T>(address: Address, place: &mut T) {
+    let place = (&raw mut *place).cast();
+    // SAFETY: the helper writes `size_of::<T>()` bytes to the place whatever the address is, zeros
+    // where it cannot be read.
+    let result = unsafe { bpf_probe_read_kernel(place, size_of::<T>() as u32, address as *const c_void) };
     if result != 0 {
         count(Loss::KernelRead);
     }
-    // SAFETY: the helper has written all of it, zeros where it failed; only integers and arrays of
-    // them are read, for which every pattern is a value.
-    unsafe { value.assume_init() }
 }
 
 /// ns of `CLOCK_MONOTONIC`, which TCP stamps its segments with.

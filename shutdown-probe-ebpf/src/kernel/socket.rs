@@ -1,6 +1,6 @@
 //! TCP sockets.
 
-use super::{Address, probe};
+use super::{Address, probe, put_v4, put_v6};
 use crate::emit::count;
 use crate::maps::{SOCKETS, Socket};
 use crate::offsets::*;
@@ -207,39 +207,33 @@ impl Tcp {
         u16::from_be(self.local_port_be())
     }
 
-    #[inline(always)]
-    fn address(self, v4: &Global<u64>, v6: &Global<u64>) -> [u8; 16] {
+    /// Writes down its two ends.
+    #[inline(never)]
+    pub fn put_tuple(self, tuple: &mut Tuple) {
         let base = self.sk as Address;
-        if self.family() == AF_INET6 { probe(base, v6) } else { mapped(probe(base, v4)) }
-    }
-
-    /// Its two ends. Not inlined, like what else needs much of the little stack.
-    #[inline(never)]
-    pub fn tuple(self) -> Tuple {
-        Tuple {
-            local_address: self.address(&SOCK_LOCAL_V4, &SOCK_LOCAL_V6),
-            remote_address: self.address(&SOCK_REMOTE_V4, &SOCK_REMOTE_V6),
-            netns: self.netns(),
-            local_port: self.local_port(),
-            remote_port: u16::from_be(self.remote_port_be()),
+        if self.family() == AF_INET6 {
+            put_v6(base + SOCK_LOCAL_V6.load(), &mut tuple.local_address);
+            put_v6(base + SOCK_REMOTE_V6.load(), &mut tuple.remote_address);
+        } else {
+            put_v4(base + SOCK_LOCAL_V4.load(), &mut tuple.local_address);
+            put_v4(base + SOCK_REMOTE_V4.load(), &mut tuple.remote_address);
         }
+        tuple.netns = self.netns();
+        tuple.local_port = self.local_port();
+        tuple.remote_port = u16::from_be(self.remote_port_be());
     }
 
-    /// Where it listens, or where the listener it came from may.
+    /// Writes down where it listens, or where the listener it came from may.
     #[inline(never)]
-    pub fn listen_address(self) -> ListenAddress {
-        ListenAddress {
-            address: self.address(&SOCK_LOCAL_V4, &SOCK_LOCAL_V6),
-            netns: self.netns(),
-            port: self.local_port(),
-            reserved: 0,
+    pub fn put_listen_address(self, place: &mut ListenAddress) {
+        let base = self.sk as Address;
+        if self.family() == AF_INET6 {
+            put_v6(base + SOCK_LOCAL_V6.load(), &mut place.address);
+        } else {
+            put_v4(base + SOCK_LOCAL_V4.load(), &mut place.address);
         }
+        place.netns = self.netns();
+        place.port = self.local_port();
+        place.reserved = 0;
     }
-}
-
-/// The IPv4-mapped form of an IPv4 address (RFC 4291, 2.5.5.2).
-#[inline(always)]
-pub fn mapped(address: [u8; 4]) -> [u8; 16] {
-    let [a, b, c, d] = address;
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, a, b, c, d]
 }
