@@ -109,27 +109,31 @@ impl Load {
         if self == Self::NewConnections {
             wrk.args(["--header", "Connection: close"]);
         }
+        let before = server.process.cpu_time()?;
         let output = command::read(wrk.arg(format!("http://{}/", server.address)))?;
-        let served = parse(&output).with_context(|| output.clone())?;
-        ensure!(
-            !output.contains("Socket errors") && !output.contains("Non-2xx"),
-            "requests failed: {output}"
-        );
-        Ok(served)
+        let cpu_time = server.process.cpu_time()? - before;
+        let (requests, per_second) = parse(&output).with_context(|| output.clone())?;
+        let failed = output.contains("Socket errors") || output.contains("Non-2xx");
+        ensure!(!failed && requests > 0, "requests failed: {output}");
+        let server_cpu_seconds = cpu_time.as_secs_f64() / requests as f64;
+        Ok(Served { requests, per_second, server_cpu_seconds })
     }
 }
 
-/// What wrk reports.
+/// What came of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Served {
     pub requests: u64,
     pub per_second: f64,
+    /// CPU time of the server for a request.
+    pub server_cpu_seconds: f64,
 }
 
-fn parse(output: &str) -> Option<Served> {
+/// The requests, and requests a second, that wrk reports.
+fn parse(output: &str) -> Option<(u64, f64)> {
     let requests = output.lines().find_map(|line| line.split_once(" requests in "))?.0;
     let per_second = output.lines().find_map(|line| line.strip_prefix("Requests/sec:"))?;
-    Some(Served { requests: requests.trim().parse().ok()?, per_second: per_second.trim().parse().ok()? })
+    Some((requests.trim().parse().ok()?, per_second.trim().parse().ok()?))
 }
 
 #[cfg(test)]
@@ -148,7 +152,7 @@ Running 2s test @ http://127.0.0.1:1/
 Requests/sec:  71998.43
 Transfer/sec:     17.17MB
 ";
-        assert_eq!(parse(output), Some(Served { requests: 151_200, per_second: 71_998.43 }));
+        assert_eq!(parse(output), Some((151_200, 71_998.43)));
         assert_eq!(parse("unable to connect"), None);
     }
 

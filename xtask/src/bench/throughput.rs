@@ -1,7 +1,9 @@
-//! Requests a second with an observer and without, in turn.
+//! Requests a second, and the server's CPU time for each, with an observer and without, in turn.
+//!
+//! The first is what a user sees; the second is less moved by whatever else runs on the machine.
 
 use super::arena::Arena;
-use super::load::{Load, Server};
+use super::load::{Load, Served, Server};
 use super::observer::Observer;
 use super::plan::Plan;
 use super::progress;
@@ -25,20 +27,22 @@ pub struct Comparison {
     pub pairs: Vec<Pair>,
     /// Of the requests a second without.
     pub base: Spread,
-    /// Of the change that the observer makes, pair by pair: -0.01 is one per cent fewer requests a second.
-    pub change: Spread,
+    /// Of the change in requests a second that the observer makes, pair by pair: -0.01 is one per cent fewer.
+    pub rate: Spread,
+    /// Of the change in the server's CPU time for a request: 0.01 is one per cent more.
+    pub cpu_time: Spread,
 }
 
-/// Two measurements next to each other, in requests a second.
+/// Two measurements next to each other.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Pair {
-    pub without: f64,
-    pub with: f64,
+    pub without: Served,
+    pub with: Served,
 }
 
 impl Pair {
-    fn change(&self) -> f64 {
-        self.with / self.without - 1.0
+    fn change(&self, of: fn(&Served) -> f64) -> f64 {
+        of(&self.with) / of(&self.without) - 1.0
     }
 }
 
@@ -96,56 +100,76 @@ impl Bench<'_> {
         }
     }
 
-    fn run_with(&self, observer: Observer) -> Result<f64> {
+    fn run_with(&self, observer: Observer) -> Result<Served> {
         let attached = observer.attach(self.arena).with_context(|| observer.name())?;
-        let per_second = self.run()?;
+        let served = self.run()?;
         attached.detach()?;
-        Ok(per_second)
+        Ok(served)
     }
 
-    fn run(&self) -> Result<f64> {
-        let served = self.load.run(self.arena, self.server, &self.arena.outside(), self.plan.load_seconds)?;
-        Ok(served.per_second)
+    fn run(&self) -> Result<Served> {
+        self.load.run(self.arena, self.server, &self.arena.outside(), self.plan.load_seconds)
     }
 }
 
 impl Comparison {
     fn of(load: Load, observer: Observer, pairs: Vec<Pair>) -> Result<Self> {
-        let base = Spread::of(pairs.iter().map(|pair| pair.without)).context("no pair")?;
-        let change = Spread::of(pairs.iter().map(Pair::change)).context("no pair")?;
-        Ok(Self { load, observer, pairs, base, change })
+        let spread = |of: &dyn Fn(&Pair) -> f64| Spread::of(pairs.iter().map(of)).context("no pair");
+        Ok(Self {
+            load,
+            observer,
+            base: spread(&|pair| pair.without.per_second)?,
+            rate: spread(&|pair| pair.change(|served| served.per_second))?,
+            cpu_time: spread(&|pair| pair.change(|served| served.server_cpu_seconds))?,
+            pairs,
+        })
+    }
+
+    fn row(&self, change: &Spread) -> [String; 6] {
+        [
+            self.observer.name().to_owned(),
+            change.count.to_string(),
+            percent(change.median),
+            change.median_interval.map_or("too few".to_owned(), |(low, high)| range(low, high)),
+            range(change.lower_quartile, change.upper_quartile),
+            range(change.min, change.max),
+        ]
     }
 }
 
 impl fmt::Display for Throughput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new([
-            "load, observer",
-            "pairs",
-            "requests/s without",
-            "median change",
-            "95 % interval",
-            "quartiles",
-            "all",
-        ]);
-        for comparison in &self.comparisons {
-            let change = &comparison.change;
-            table.row([
-                format!("{}, {}", comparison.load.name(), comparison.observer.name()),
-                change.count.to_string(),
-                format!("{:.0}", comparison.base.median),
-                percent(change.median),
-                change.median_interval.map_or("too few".to_owned(), |(low, high)| range(low, high)),
-                range(change.lower_quartile, change.upper_quartile),
-                range(change.min, change.max),
-            ]);
+        for load in Load::ALL {
+            let comparisons: Vec<_> = self.comparisons.iter().filter(|one| one.load == load).collect();
+            write_table(f, load, "requests/s", &comparisons, |comparison| &comparison.rate)?;
+            write_table(f, load, "server CPU/request", &comparisons, |comparison| &comparison.cpu_time)?;
+            if let Some(control) = comparisons.first() {
+                let base = &control.base;
+                writeln!(
+                    f,
+                    "Without: {:.0} requests/s ({:.0} to {:.0}).\n",
+                    base.median, base.min, base.max
+                )?;
+            }
         }
-        write!(f, "{table}")?;
         if !self.not_installed.is_empty() {
-            writeln!(f, "\nNot installed: {}.", self.not_installed.join(", "))?;
+            writeln!(f, "Not installed: {}.", self.not_installed.join(", "))?;
         }
         Ok(())
     }
+}
+
+fn write_table(
+    f: &mut fmt::Formatter<'_>,
+    load: Load,
+    what: &str,
+    comparisons: &[&Comparison],
+    of: fn(&Comparison) -> &Spread,
+) -> fmt::Result {
+    let title = format!("{}: {what}", load.name());
+    let mut table = Table::new([&title, "pairs", "median", "95 % interval", "quartiles", "all"]);
+    comparisons.iter().for_each(|comparison| table.row(comparison.row(of(comparison))));
+    writeln!(f, "{table}")
 }
 
 fn percent(part: f64) -> String {
@@ -160,11 +184,19 @@ fn range(low: f64, high: f64) -> String {
 mod tests {
     use super::*;
 
+    fn served(per_second: f64, server_cpu_seconds: f64) -> Served {
+        Served { requests: 1, per_second, server_cpu_seconds }
+    }
+
     #[test]
     fn change_is_relative_to_the_same_pair() {
-        let pairs = vec![Pair { without: 100.0, with: 99.0 }, Pair { without: 200.0, with: 190.0 }];
+        let pairs = vec![
+            Pair { without: served(100.0, 1e-5), with: served(99.0, 1.01e-5) },
+            Pair { without: served(200.0, 1e-5), with: served(190.0, 1.03e-5) },
+        ];
         let comparison = Comparison::of(Load::KeepAlive, Observer::Daemon, pairs).unwrap();
-        assert!((comparison.change.median - -0.03).abs() < 1e-9);
+        assert!((comparison.rate.median - -0.03).abs() < 1e-9);
+        assert!((comparison.cpu_time.median - 0.02).abs() < 1e-9);
         assert_eq!(comparison.base.median, 150.0);
     }
 
