@@ -437,3 +437,21 @@ fn a_master_that_tells_its_workers_without_a_signal() {
     script.ended(5001, Fate::ClosedIdle, |connection| connection.owner = Some(process(2))).empty();
     assert_eq!(script.report().cause, Cause::WaitedOnIdleConnections);
 }
+
+#[test]
+fn a_master_that_signals_its_own_group_has_handled_it() {
+    // Apache: the master ignores the signal from then on and sends it to its whole process group.
+    let mut script = Script::serving(2);
+    script.at(1_000).sigterm(Handler::Installed).at(1_001).signal(SIGTERM, 1, |signal| {
+        (signal.sender, signal.sender_process) = (Sender::Inside, Some(process(1)));
+        (signal.handler, signal.dropped) = (Handler::Ignore, true);
+    });
+    script.signal(SIGTERM, 2, |signal| {
+        (signal.sender, signal.sender_process, signal.blocked) = (Sender::Inside, Some(process(1)), true);
+    });
+    script.at(3_000).sigkill(1).exit(1, None, Some(SIGKILL)).exit(2, None, Some(SIGKILL));
+    script.ended(5001, Fate::UnansweredRequest, |connection| connection.owner = Some(process(2))).empty();
+    let report = script.report();
+    assert_eq!(report.cause, Cause::GraceExceeded);
+    assert_eq!(report.stop_signal.map(|stop| stop.disposition), Some(Disposition::Handled));
+}

@@ -200,7 +200,8 @@ impl Termination {
         if by_itself && signal.signal == received.signal.signal && !received.reraised {
             let at_once = signal.at.since(received.signal.at) < AT_ONCE;
             received.reraised = true;
-            received.wants_default_action = at_once && !self.listener_closed;
+            received.wants_default_action =
+                at_once && !self.listener_closed && signal.handler == Handler::Default;
             self.timeline.reraised(&signal);
         }
     }

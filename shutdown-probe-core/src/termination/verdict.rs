@@ -150,11 +150,7 @@ impl Termination {
     }
 
     fn cause_of_kill(&self, stop: &Stop, received: &Received, kill: &Kill, subject: Subject) -> Cause {
-        let nothing_done = match self.disposition_of(received) {
-            Disposition::Ignored => true,
-            Disposition::Blocked => !self.acted,
-            Disposition::Handled | Disposition::Default => false,
-        };
+        let nothing_done = self.did_nothing(received);
         if nothing_done && was_not_ready(stop, received, kill, self.listener_opened) {
             Cause::SignalBeforeReady
         } else if nothing_done {
@@ -168,6 +164,15 @@ impl Termination {
             Cause::WaitedOnIdleConnections
         } else {
             Cause::GraceExceeded
+        }
+    }
+
+    /// Nobody took up the stop signal. A worker may block what its master handles.
+    fn did_nothing(&self, received: &Received) -> bool {
+        match self.disposition_of(received) {
+            Disposition::Ignored => true,
+            Disposition::Blocked => !self.acted && self.disposition() != Some(Disposition::Handled),
+            Disposition::Handled | Disposition::Default => false,
         }
     }
 
