@@ -39,7 +39,7 @@ struct Received {
     signal: Signal,
     /// The process took it.
     delivered: bool,
-    /// It sent the same signal to itself afterwards.
+    /// It sent the same signal to itself afterwards, for the default action.
     reraised: bool,
     /// It did so at once, before a listener was closed: it did not drain, it wants the default action.
     wants_default_action: bool,
@@ -196,12 +196,13 @@ impl Termination {
             }
             return;
         };
+        // Whoever wants the default action installs it first; a master may signal its whole group, itself included.
         let by_itself = signal.sender == Sender::Inside && signal.sender_process == Some(signal.target);
-        if by_itself && signal.signal == received.signal.signal && !received.reraised {
-            let at_once = signal.at.since(received.signal.at) < AT_ONCE;
+        let asks_for_default = signal.signal == received.signal.signal && signal.handler == Handler::Default;
+        let at_once = signal.at.since(received.signal.at) < AT_ONCE;
+        if by_itself && asks_for_default && !received.reraised {
             received.reraised = true;
-            received.wants_default_action =
-                at_once && !self.listener_closed && signal.handler == Handler::Default;
+            received.wants_default_action = at_once && !self.listener_closed;
             self.timeline.reraised(&signal);
         }
     }
