@@ -2,6 +2,8 @@ import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
@@ -12,12 +14,22 @@ public final class Server {
         System.out.flush();
     }
 
+    private static void work(String query) throws InterruptedException {
+        String value = query.substring(query.indexOf('=') + 1);
+        if (query.startsWith("ms=")) {
+            Thread.sleep(Long.parseLong(value));
+        }
+        while (query.startsWith("gate=") && !Files.exists(Path.of(System.getenv("GATES"), value))) {
+            Thread.sleep(5);
+        }
+    }
+
     private static void answer(HttpExchange exchange) throws IOException {
         int peer = exchange.getRemoteAddress().getPort();
         say("read " + peer);
         String query = exchange.getRequestURI().getQuery();
         try {
-            Thread.sleep(query == null ? 0 : Long.parseLong(query.substring("ms=".length())));
+            if (query != null) work(query);
         } catch (InterruptedException stopped) {
             Thread.currentThread().interrupt();
         }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -22,7 +23,17 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		w.(http.Flusher).Flush()
 	}
 	time.Sleep(time.Duration(milliseconds) * time.Millisecond)
+	if gate := r.URL.Query().Get("gate"); gate != "" {
+		for !exists(filepath.Join(os.Getenv("GATES"), gate)) {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
 	fmt.Fprintln(w, "ok")
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func main() {

@@ -5,6 +5,7 @@ const http = require('node:http');
 const http2 = require('node:http2');
 const https = require('node:https');
 const fs = require('node:fs');
+const path = require('node:path');
 
 const style = process.argv[2];
 const port = Number(process.env.PORT);
@@ -19,6 +20,7 @@ function answer(request, response) {
   say(`read ${peer}`);
   const url = new URL(request.url, 'http://zoo');
   const milliseconds = Number(url.searchParams.get('ms') || 0);
+  const gate = url.searchParams.get('gate');
   const finish = () => {
     if (stopping && style === 'drain') response.setHeader('Connection', 'close');
     response.end('ok\n', () => say(`answered ${peer}`));
@@ -26,6 +28,12 @@ function answer(request, response) {
   if (url.pathname === '/stream') {
     response.write('begun\n');
     setTimeout(() => response.end('ended\n'), milliseconds);
+  } else if (gate) {
+    const timer = setInterval(() => {
+      if (!fs.existsSync(path.join(process.env.GATES, gate))) return;
+      clearInterval(timer);
+      finish();
+    }, 5);
   } else if (milliseconds > 0) {
     setTimeout(finish, milliseconds);
   } else {

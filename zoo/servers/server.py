@@ -35,6 +35,8 @@ class Handler(BaseHTTPRequestHandler):
         say(f"read {peer}")
         query = parse_qs(urlparse(self.path).query)
         time.sleep(int(query.get("ms", ["0"])[0]) / 1000)
+        while "gate" in query and not os.path.exists(os.path.join(os.environ["GATES"], query["gate"][0])):
+            time.sleep(0.005)
         self.send_response(200)
         self.send_header("Content-Length", "3")
         self.end_headers()

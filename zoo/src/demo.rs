@@ -9,7 +9,7 @@ use crate::daemon::Daemon;
 use crate::expect::{Cause, Expected};
 use crate::program::Program;
 use crate::run::{self, Outcome};
-use crate::stage::{PATIENCE, PlayedRun, RunId, Shared, Stage, Stop, slow};
+use crate::stage::{PATIENCE, PlayedRun, RunId, Shared, Stage, Stop, Work, slow};
 use crate::terminal::{Style, styled, wrapped};
 use crate::tool::Tool;
 use crate::truth::LINGER;
@@ -125,7 +125,7 @@ fn loss(severed: &Severed) -> &'static str {
 fn audience(stage: &mut Stage<'_>, style: &str) -> Result<RunId> {
     let server = stage.start(Program::node(stage.tools(), style))?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 3, 700)?;
+    stage.in_flight(server, 3, Work::UntilStop)?;
     Ok(server)
 }
 

@@ -177,10 +177,14 @@ fn judge_all(
 /// Plays one case; whatever it leaves behind ends with its stage.
 pub fn play(shared: &Shared, case: Case) -> Outcome {
     let begun = Instant::now();
-    let mut stage = Stage::new(shared, case.name);
-    let played = (case.play)(&mut stage);
-    let last_words = stage.last_words();
-    let played = played.and_then(|()| stage.finish());
+    let (played, last_words) = match Stage::new(shared, case.name) {
+        Ok(mut stage) => {
+            let played = (case.play)(&mut stage);
+            let last_words = stage.last_words();
+            (played.and_then(|()| stage.finish()), last_words)
+        }
+        Err(error) => (Err(error), Vec::new()),
+    };
     Outcome { case, played, last_words, took: begun.elapsed() }
 }
 

@@ -4,7 +4,7 @@ use super::Case;
 use crate::client::{Script, Target, get, has_multipath};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
-use crate::stage::{NEVER, Stage, Stop, slow};
+use crate::stage::{AMPLE, NEVER, Stage, Stop, Work, slow};
 use crate::tool::Tool;
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
@@ -26,9 +26,9 @@ pub const CASES: &[Case] = &[
 fn no_handler(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::go(stage.tools(), "none"))?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 3, NEVER)?;
+    stage.in_flight(server, 3, Work::Endless)?;
     stage.after_exit(server, &[100]);
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     // The runtime has a handler of its own, which restores the default action and raises the signal.
     let expected = Expected::new(Cause::StopSignalKilledProcess);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 3).severed(Fate::Refused, 1));
@@ -38,8 +38,8 @@ fn no_handler(stage: &mut Stage<'_>) -> Result<()> {
 fn no_handler_as_init(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::go(stage.tools(), "none").in_pid_namespace())?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 3, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 3, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     // The default action is none for PID 1, so the runtime exits: both names fit what is seen.
     let expected = Expected::new(Cause::StopSignalKilledProcess).or(Cause::ExitedWithoutDrain);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 3));
@@ -49,8 +49,8 @@ fn no_handler_as_init(stage: &mut Stage<'_>) -> Result<()> {
 fn drains(stage: &mut Stage<'_>, program: Program) -> Result<()> {
     let server = stage.start(program)?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 3, 400)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 3, Work::UntilStop)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(3));
     Ok(())
 }
@@ -84,7 +84,7 @@ fn multipath(stage: &mut Stage<'_>) -> Result<()> {
         (0..2).map(|_| stage.open_to(server, target.clone(), Script::now(vec![slow(NEVER)]))).collect();
     stage.wait_until_answered(&idle)?;
     stage.wait_until_read(&busy, 1)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let certain = if multipath { 0 } else { 2 };
     let expected = Expected::new(Cause::StopSignalKilledProcess);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, certain));
@@ -98,7 +98,7 @@ fn stream(stage: &mut Stage<'_>) -> Result<()> {
     stage.wait_for("the first half", |stage| {
         clients.iter().all(|id| stage.client(*id).record().answer_begun)
     })?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::StopSignalKilledProcess);
     stage.expect(server, expected.severed(Fate::TruncatedResponse, 2));
     Ok(())

@@ -3,13 +3,11 @@
 use super::Case;
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
-use crate::stage::{NEVER, Stage, Stop};
+use crate::stage::{AMPLE, Stage, Work};
 use crate::tool::Tool;
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
-use std::time::Duration;
 
-const GRACE: Stop = Stop::term(Duration::from_secs(5));
 const JAVA: &[Tool] = &[Tool::Java];
 
 pub const CASES: &[Case] = &[
@@ -21,8 +19,8 @@ pub const CASES: &[Case] = &[
 fn exits(stage: &mut Stage<'_>, program: Program) -> Result<()> {
     let server = stage.start(program)?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 2, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 2, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2));
     Ok(())
@@ -39,8 +37,8 @@ fn no_hook_as_init(stage: &mut Stage<'_>) -> Result<()> {
 fn drain(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::java(stage.tools(), "drain"))?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 2, 500)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 2, Work::UntilStop)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(2));
     Ok(())
 }

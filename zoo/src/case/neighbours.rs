@@ -4,16 +4,13 @@ use super::Case;
 use crate::client::{Script, Target, get};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::{Program, Ready};
-use crate::stage::{NEVER, RunId, Stage, Stop};
+use crate::stage::{AMPLE, RunId, Stage, Work};
 use crate::tool::Tool;
 use anyhow::{Context, Result};
 use rustix::process::Signal;
 use shutdown_probe_common::fate::Fate;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::Duration;
-
-const GRACE: Stop = Stop::term(Duration::from_millis(1200));
 
 pub const CASES: &[Case] = &[
     Case::new("neighbour", &[], "a neighbour that resets its own clients is not blamed", neighbour),
@@ -37,13 +34,13 @@ fn drains() -> Expected {
 fn neighbour(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term exit"))?;
     let other = stage.start(Program::own(stage.tools(), "--on-term drain"))?;
-    stage.in_flight(server, 2, NEVER)?;
-    stage.in_flight(other, 2, 900)?;
-    stage.send_stop_signal(server, GRACE)?;
+    stage.in_flight(server, 2, Work::Endless)?;
+    stage.in_flight(other, 2, Work::UntilStop)?;
+    stage.send_stop_signal(server, AMPLE)?;
     let reset: Vec<_> = (0..3).map(|_| stage.open(other, Script::now(vec![get("/reset")]))).collect();
     stage.finish_stop(server)?;
     stage.wait_for("the neighbour's resets", |stage| reset.iter().all(|id| stage.client(*id).has_ended()))?;
-    stage.stop(other, GRACE)?;
+    stage.stop(other, AMPLE)?;
     stage.expect(server, exits().severed(Fate::UnansweredRequest, 2));
     stage.expect(other, drains().drained(2));
     Ok(())
@@ -51,15 +48,14 @@ fn neighbour(stage: &mut Stage<'_>) -> Result<()> {
 
 fn exec_helper(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term drain"))?;
-    let clients = stage.in_flight(server, 1, 500)?;
+    stage.in_flight(server, 1, Work::UntilStop)?;
     let helper = Program::command(&["sleep", "60"], Ready::AtOnce);
     for signal in [Signal::TERM, Signal::KILL] {
         stage.exec_and_signal(server, &helper, signal)?;
     }
-    stage.wait_until_answered(&clients)?;
     stage.idle(server, 1)?;
-    stage.stop(server, GRACE)?;
-    stage.expect(server, drains());
+    stage.stop(server, AMPLE)?;
+    stage.expect(server, drains().drained(1));
     Ok(())
 }
 
@@ -70,11 +66,11 @@ fn restart(stage: &mut Stage<'_>) -> Result<()> {
     };
     let first = stage.start(program(stage, "exit"))?;
     stage.keep_cgroup(first);
-    stage.in_flight(first, 2, NEVER)?;
-    stage.stop(first, GRACE)?;
+    stage.in_flight(first, 2, Work::Endless)?;
+    stage.stop(first, AMPLE)?;
     let second = stage.restart(first, program(stage, "drain"))?;
-    stage.in_flight(second, 3, 400)?;
-    stage.stop(second, GRACE)?;
+    stage.in_flight(second, 3, Work::UntilStop)?;
+    stage.stop(second, AMPLE)?;
     stage.expect(first, exits().severed(Fate::UnansweredRequest, 2));
     stage.expect(second, drains().drained(3));
     Ok(())
@@ -89,12 +85,12 @@ fn twins(stage: &mut Stage<'_>) -> Result<()> {
     };
     let server = start("exit")?;
     let twin = start("drain")?;
-    stage.in_flight(server, 2, NEVER)?;
-    stage.in_flight(twin, 1, 1200)?;
+    stage.in_flight(server, 2, Work::Endless)?;
+    stage.in_flight(twin, 1, Work::UntilStop)?;
     stage.after_exit(server, &[100]);
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     stage.idle(twin, 2)?;
-    stage.stop(twin, GRACE)?;
+    stage.stop(twin, AMPLE)?;
     stage.expect(server, exits().severed(Fate::UnansweredRequest, 2).severed(Fate::Refused, 1));
     stage.expect(twin, drains().drained(1));
     Ok(())
@@ -106,12 +102,12 @@ fn reuse_port(stage: &mut Stage<'_>) -> Result<()> {
         Program::own(stage.tools(), &format!("--reuse-port --on-term {on_term}")).on_port(port)
     };
     let server = stage.start(program(stage, "exit"))?;
-    stage.in_flight(server, 2, NEVER)?;
+    stage.in_flight(server, 2, Work::Endless)?;
     let successor = stage.start(program(stage, "drain"))?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     // Nobody is refused: the successor has the port.
     stage.idle(successor, 3)?;
-    stage.stop(successor, GRACE)?;
+    stage.stop(successor, AMPLE)?;
     stage.expect(server, exits().severed(Fate::UnansweredRequest, 2));
     stage.expect(successor, drains());
     Ok(())
@@ -129,8 +125,8 @@ fn socket_activation(stage: &mut Stage<'_>) -> Result<()> {
     };
     let server = stage.start(program(stage, "exit")?)?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 2, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 2, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     // These wait in the queue until the next server takes it over. Nothing was refused.
     let mut next = program(stage, "exit")?;
     next.ready = Ready::AtOnce;
@@ -143,8 +139,8 @@ fn socket_activation(stage: &mut Stage<'_>) -> Result<()> {
     for client in waiting {
         stage.client_mut(client).tell([crate::client::Step::Leave]);
     }
-    stage.in_flight(successor, 1, NEVER)?;
-    stage.stop(successor, GRACE)?;
+    stage.in_flight(successor, 1, Work::Endless)?;
+    stage.stop(successor, AMPLE)?;
     stage.expect(server, exits().severed(Fate::UnansweredRequest, 2));
     stage.expect(successor, exits().severed(Fate::UnansweredRequest, 1));
     Ok(())
@@ -153,8 +149,8 @@ fn socket_activation(stage: &mut Stage<'_>) -> Result<()> {
 fn nobody_listened(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term drain"))?;
     let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, stage.free_port()?));
-    stage.in_flight(server, 1, 500)?;
-    stage.send_stop_signal(server, GRACE)?;
+    stage.in_flight(server, 1, Work::UntilStop)?;
+    stage.send_stop_signal(server, AMPLE)?;
     let target = Target::new(nobody);
     let knocks: Vec<_> =
         (0..3).map(|_| stage.open_to(server, target.clone(), Script::now(vec![get("/")]))).collect();
@@ -169,9 +165,9 @@ fn nested(stage: &mut Stage<'_>) -> Result<()> {
     program.nested = Some("payload");
     let server = stage.start(program)?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 2, NEVER)?;
+    stage.in_flight(server, 2, Work::Endless)?;
     stage.after_exit(server, &[100]);
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, exits().severed(Fate::UnansweredRequest, 2).severed(Fate::Refused, 1));
     Ok(())
 }

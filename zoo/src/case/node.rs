@@ -4,7 +4,7 @@ use super::Case;
 use crate::client::Start;
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
-use crate::stage::{NEVER, RunId, Stage, Stop};
+use crate::stage::{AMPLE, RunId, Stage, Stop, Work};
 use crate::tool::Tool;
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
@@ -26,16 +26,16 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Three requests in flight, two idle connections.
-fn audience(stage: &mut Stage<'_>, server: RunId, milliseconds: u64) -> Result<()> {
+fn audience(stage: &mut Stage<'_>, server: RunId, work: Work) -> Result<()> {
     stage.idle(server, 2)?;
-    stage.in_flight(server, 3, milliseconds).map(|_| ())
+    stage.in_flight(server, 3, work).map(|_| ())
 }
 
 fn no_handler(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "none"))?;
-    audience(stage, server, NEVER)?;
+    audience(stage, server, Work::Endless)?;
     stage.after_exit(server, &[50, 400]);
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::StopSignalKilledProcess).signal(Disposition::Default);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 3).severed(Fate::Refused, 2));
     Ok(())
@@ -43,8 +43,8 @@ fn no_handler(stage: &mut Stage<'_>) -> Result<()> {
 
 fn no_handler_as_init(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "none").in_pid_namespace())?;
-    audience(stage, server, NEVER)?;
-    stage.in_flight(server, 2, 600)?;
+    audience(stage, server, Work::Endless)?;
+    stage.in_flight(server, 2, Work::UntilStop)?;
     stage.after_stop(server, &[300]);
     stage.stop(server, GRACE)?;
     let expected = Expected::new(Cause::IgnoredStopSignal).signal(Disposition::Ignored);
@@ -55,10 +55,10 @@ fn no_handler_as_init(stage: &mut Stage<'_>) -> Result<()> {
 
 fn exits(stage: &mut Stage<'_>, program: Program) -> Result<()> {
     let server = stage.start(program)?;
-    audience(stage, server, NEVER)?;
+    audience(stage, server, Work::Endless)?;
     stage.silent(server, 1)?;
     stage.after_exit(server, &[100]);
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 3).severed(Fate::Refused, 1));
     Ok(())
@@ -74,7 +74,7 @@ fn exit_as_init(stage: &mut Stage<'_>) -> Result<()> {
 
 fn close(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "close"))?;
-    audience(stage, server, 300)?;
+    audience(stage, server, Work::UntilStop)?;
     stage.stop(server, GRACE)?;
     // Nothing is lost, but it takes a SIGKILL: the three wait for their keep-alive timeout of 5 s.
     let expected = Expected::new(Cause::WaitedOnIdleConnections).signal(Disposition::Handled);
@@ -85,25 +85,25 @@ fn close(stage: &mut Stage<'_>) -> Result<()> {
 fn close_idle(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "close"))?;
     stage.idle(server, 3)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled));
     Ok(())
 }
 
 fn drain(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "drain"))?;
-    audience(stage, server, 400)?;
-    stage.stop(server, GRACE)?;
+    audience(stage, server, Work::UntilStop)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(3));
     Ok(())
 }
 
 fn drain_late(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "drain"))?;
-    audience(stage, server, 400)?;
+    audience(stage, server, Work::UntilStop)?;
     stage.late(server, [Start::AfterLine("closed"), Start::AfterLine("closed")]);
     stage.after_exit(server, &[300]);
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ListenerClosedWhileRouted).signal(Disposition::Handled);
     stage.expect(server, expected.drained(3).severed(Fate::Refused, 3));
     Ok(())
@@ -116,8 +116,8 @@ fn pre_stop(stage: &mut Stage<'_>) -> Result<()> {
         stage.idle(server, 1)?;
         stage.let_pass(Duration::from_millis(60))?;
     }
-    audience(stage, server, 300)?;
-    stage.stop(server, GRACE)?;
+    audience(stage, server, Work::UntilStop)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(3));
     Ok(())
 }

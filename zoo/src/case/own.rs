@@ -4,7 +4,7 @@ use super::Case;
 use crate::client::{Script, Start, Step, Target, get};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
-use crate::stage::{NEVER, Stage, Stop, slow};
+use crate::stage::{AMPLE, NEVER, Stage, Stop, Work, slow};
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -36,8 +36,8 @@ pub const CASES: &[Case] = &[
 fn drain(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term drain"))?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 3, 400)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 3, Work::UntilStop)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(3));
     Ok(())
 }
@@ -45,9 +45,9 @@ fn drain(stage: &mut Stage<'_>) -> Result<()> {
 fn exit(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term exit"))?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 3, NEVER)?;
+    stage.in_flight(server, 3, Work::Endless)?;
     stage.after_exit(server, &[50, 1000]);
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 3).severed(Fate::Refused, 2));
     Ok(())
@@ -56,8 +56,8 @@ fn exit(stage: &mut Stage<'_>) -> Result<()> {
 fn slow_drain(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term drain"))?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 1, 300)?;
-    stage.in_flight(server, 2, NEVER)?;
+    stage.in_flight(server, 1, Work::UntilStop)?;
+    stage.in_flight(server, 2, Work::Endless)?;
     stage.stop(server, GRACE)?;
     let expected = Expected::new(Cause::GraceExceeded).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2).drained(1));
@@ -75,7 +75,7 @@ fn wait_for_idle(stage: &mut Stage<'_>) -> Result<()> {
 fn wait_for_idle_left(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term wait-for-idle"))?;
     let clients = stage.idle(server, 3)?;
-    stage.send_stop_signal(server, GRACE)?;
+    stage.send_stop_signal(server, AMPLE)?;
     stage.wait_for_line(server, "closed")?;
     for client in clients {
         stage.client_mut(client).tell([Step::Leave]);
@@ -89,8 +89,8 @@ fn keepalive_race(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term drain"))?;
     stage.after_answer(server, 2, vec![Step::AwaitFin, get("/"), Step::LookBack])?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 1, 500)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 1, Work::UntilStop)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::KeepaliveRace).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::RequestAfterClose, 2).drained(1));
     Ok(())
@@ -101,7 +101,7 @@ fn keepalive_race_gone(stage: &mut Stage<'_>) -> Result<()> {
     stage.after_answer(server, 2, vec![Step::AwaitFin, get("/"), Step::LookBack])?;
     let pause = Step::Wait(Duration::from_millis(500));
     stage.after_answer(server, 1, vec![Step::AwaitFin, pause, get("/"), Step::LookBack])?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::KeepaliveRace).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::RequestAfterClose, 3));
     Ok(())
@@ -109,15 +109,15 @@ fn keepalive_race_gone(stage: &mut Stage<'_>) -> Result<()> {
 
 fn clients_gave_up(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term drain"))?;
-    let before = stage.in_flight(server, 2, 600)?;
+    let before = stage.in_flight(server, 2, Work::UntilStop)?;
     for client in &before {
         stage.client_mut(*client).tell([Step::Abort]);
     }
     stage.wait_until_played(&before)?;
     stage.after_answer(server, 2, vec![Step::Leave])?;
-    stage.in_flight(server, 1, 700)?;
-    let during = stage.in_flight(server, 2, 700)?;
-    stage.send_stop_signal(server, GRACE)?;
+    stage.in_flight(server, 1, Work::UntilStop)?;
+    let during = stage.in_flight(server, 2, Work::UntilStop)?;
+    stage.send_stop_signal(server, AMPLE)?;
     stage.wait_for_line(server, "closed")?;
     for client in during {
         stage.client_mut(client).tell([Step::Abort]);
@@ -134,7 +134,7 @@ fn health_checks(stage: &mut Stage<'_>) -> Result<()> {
     stage.wait_until_played(&checks)?;
     stage.wait_for("the server's reset", |stage| stage.client(reset).has_ended())?;
     stage.idle(server, 1)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled));
     Ok(())
 }
@@ -142,8 +142,8 @@ fn health_checks(stage: &mut Stage<'_>) -> Result<()> {
 fn crowd(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term exit"))?;
     stage.idle(server, 50)?;
-    stage.in_flight(server, 300, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 300, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 300));
     Ok(())
@@ -153,9 +153,9 @@ fn ipv6(stage: &mut Stage<'_>) -> Result<()> {
     let program = Program::own(stage.tools(), "").on_address(Ipv6Addr::LOCALHOST);
     let server = stage.start(program)?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 2, NEVER)?;
+    stage.in_flight(server, 2, Work::Endless)?;
     stage.after_exit(server, &[100]);
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::StopSignalKilledProcess).signal(Disposition::Default);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2).severed(Fate::Refused, 1));
     Ok(())
@@ -172,7 +172,7 @@ fn dual_stack(stage: &mut Stage<'_>) -> Result<()> {
     let client = stage.open_to(server, target.clone(), in_flight);
     stage.open_to(server, target, late);
     stage.wait_until_read(&[client], 1)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::StopSignalKilledProcess).signal(Disposition::Default);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 1).severed(Fate::Refused, 1));
     Ok(())
@@ -182,7 +182,7 @@ fn after_the_linger(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term drain"))?;
     stage.idle(server, 1)?;
     stage.after_exit(server, &[4500]);
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled));
     Ok(())
 }

@@ -4,13 +4,10 @@ use super::Case;
 use crate::client::{Script, Step, get, get_with, http2};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
-use crate::stage::{ClientId, NEVER, RunId, Stage, Stop};
+use crate::stage::{AMPLE, ClientId, NEVER, RunId, Stage};
 use crate::tool::Tool;
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
-use std::time::Duration;
-
-const GRACE: Stop = Stop::term(Duration::from_millis(1200));
 
 pub const CASES: &[Case] = &[
     Case::new("stream-cut", &[], "chunked responses cut in the middle", stream_cut),
@@ -38,7 +35,7 @@ fn cut(stage: &mut Stage<'_>, path: &str) -> Result<()> {
         clients.iter().all(|id| stage.client(*id).record().answer_begun)
     })?;
     stage.idle(server, 1)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::TruncatedResponse, 2));
     Ok(())
@@ -54,9 +51,10 @@ fn length_cut(stage: &mut Stage<'_>) -> Result<()> {
 
 fn stream_drained(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term drain"))?;
-    let clients = open_all(stage, server, 2, &[get("/stream?ms=500")]);
+    let request = get(&format!("/stream?gate={}", stage.gate(server)));
+    let clients = open_all(stage, server, 2, &[request]);
     stage.wait_until_said(server, "parted", &clients)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(2));
     Ok(())
 }
@@ -66,7 +64,7 @@ fn continued(stage: &mut Stage<'_>) -> Result<()> {
     let request = get_with(&format!("/continue?ms={NEVER}"), "Expect: 100-continue\r\n");
     let clients = open_all(stage, server, 2, &[request]);
     stage.wait_until_said(server, "continued", &clients)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2));
     Ok(())
@@ -81,7 +79,7 @@ fn pipelined(stage: &mut Stage<'_>) -> Result<()> {
     stage.wait_for("the first answers", |stage| {
         clients.iter().all(|id| stage.client(*id).record().answered == 1)
     })?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2));
     Ok(())
@@ -95,7 +93,7 @@ fn undelivered(stage: &mut Stage<'_>) -> Result<()> {
     // Bytes that nobody reads make the close a reset, which takes the rest of the answer along.
     stage.client_mut(clients[0]).tell([get("/second")]);
     stage.wait_until_played(&clients)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     stage.client_mut(clients[0]).tell([Step::LookBack]);
     stage.wait_for("the reset", |stage| stage.client(clients[0]).has_ended())?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
@@ -107,7 +105,7 @@ fn slow_reader(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term exit"))?;
     let clients = open_all(stage, server, 1, &[Step::LookAway, get("/large?bytes=150000")]);
     stage.wait_until_said(server, "answered", &clients)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     stage.client_mut(clients[0]).tell([Step::LookBack]);
     stage.wait_for("the rest of the answer", |stage| stage.client(clients[0]).has_ended())?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled));
@@ -121,7 +119,7 @@ fn websocket(stage: &mut Stage<'_>) -> Result<()> {
     let pong = Step::Control(vec![0x8a, 0x80, 1, 2, 3, 4]);
     let clients = open_all(stage, server, 2, &[upgrade, Step::AwaitAnswers, pong]);
     stage.wait_until_said(server, "frame", &clients)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled));
     Ok(())
 }
@@ -137,7 +135,7 @@ fn http2_idle(stage: &mut Stage<'_>) -> Result<()> {
     let steps = [request, Step::AwaitAnswers, Step::Control(http2::window_update())];
     let clients = http2_clients(stage, server, &steps);
     stage.wait_until_played(&clients)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::StopSignalKilledProcess).signal(Disposition::Default));
     Ok(())
 }
@@ -151,7 +149,7 @@ fn http2_in_flight(stage: &mut Stage<'_>) -> Result<()> {
         stage.client_mut(*client).tell([Step::Control(http2::ping()), Step::AwaitPong]);
     }
     stage.wait_until_played(&clients)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::StopSignalKilledProcess).signal(Disposition::Default);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2));
     Ok(())

@@ -3,14 +3,13 @@
 use super::Case;
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
-use crate::stage::{NEVER, Stage, Stop};
+use crate::stage::{AMPLE, Stage, Stop, Work};
 use crate::tool::Tool;
 use anyhow::Result;
 use rustix::process::Signal;
 use shutdown_probe_common::fate::Fate;
 use std::time::Duration;
 
-const GRACE: Stop = Stop::term(Duration::from_millis(1500));
 const GRACEFUL: Stop = Stop { signal: Signal::QUIT, grace: Duration::from_millis(1500) };
 const NGINX: &[Tool] = &[Tool::Nginx];
 const HAPROXY: &[Tool] = &[Tool::Haproxy];
@@ -27,9 +26,9 @@ fn nginx_fast(stage: &mut Stage<'_>) -> Result<()> {
     let upstream = stage.start_upstream()?;
     let server = stage.start(Program::nginx(stage.tools(), upstream))?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 3, NEVER)?;
+    stage.in_flight(server, 3, Work::Endless)?;
     stage.after_exit(server, &[100]);
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 3).severed(Fate::Refused, 1));
     Ok(())
@@ -39,8 +38,8 @@ fn nginx_graceful(stage: &mut Stage<'_>) -> Result<()> {
     let upstream = stage.start_upstream()?;
     let server = stage.start(Program::nginx(stage.tools(), upstream))?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 3, 500)?;
-    stage.stop(server, GRACEFUL)?;
+    stage.in_flight(server, 3, Work::UntilStop)?;
+    stage.stop(server, Stop { signal: Signal::QUIT, ..AMPLE })?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(3));
     Ok(())
 }
@@ -60,8 +59,8 @@ fn haproxy_hard(stage: &mut Stage<'_>) -> Result<()> {
     let upstream = stage.start_upstream()?;
     let server = stage.start(Program::haproxy(stage.tools(), upstream))?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 3, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 3, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     // It has a handler for many signals, and none for this one.
     let expected = Expected::new(Cause::StopSignalKilledProcess).signal(Disposition::Default);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 3));
@@ -71,8 +70,9 @@ fn haproxy_hard(stage: &mut Stage<'_>) -> Result<()> {
 fn haproxy_soft(stage: &mut Stage<'_>) -> Result<()> {
     let upstream = stage.start_upstream()?;
     let server = stage.start(Program::haproxy(stage.tools(), upstream))?;
-    let clients = stage.in_flight(server, 2, 400)?;
+    let clients = stage.in_flight(server, 2, Work::UntilStop)?;
     stage.signal_from_inside(server, "USR1")?;
+    stage.open_gate(server)?;
     stage.wait_until_answered(&clients)?;
     stage.await_exit(server)?;
     // No stop signal: it ends by itself, and the answers were there before.

@@ -3,7 +3,7 @@
 use super::Case;
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::{Program, Ready};
-use crate::stage::{NEVER, Stage, Stop};
+use crate::stage::{AMPLE, Stage, Stop, Work};
 use crate::tool::Tool;
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
@@ -24,9 +24,9 @@ pub const CASES: &[Case] = &[
 fn no_handler(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::python(stage.tools(), "none"))?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 2, NEVER)?;
+    stage.in_flight(server, 2, Work::Endless)?;
     stage.after_exit(server, &[100]);
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::StopSignalKilledProcess).signal(Disposition::Default);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2).severed(Fate::Refused, 1));
     Ok(())
@@ -36,8 +36,8 @@ fn no_handler(stage: &mut Stage<'_>) -> Result<()> {
 fn ignores(stage: &mut Stage<'_>, program: Program) -> Result<()> {
     let server = stage.start(program)?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 2, NEVER)?;
-    stage.in_flight(server, 1, 500)?;
+    stage.in_flight(server, 2, Work::Endless)?;
+    stage.in_flight(server, 1, Work::UntilStop)?;
     stage.stop(server, GRACE)?;
     let expected = Expected::new(Cause::IgnoredStopSignal).signal(Disposition::Ignored);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2).drained(1));
@@ -55,8 +55,8 @@ fn ignore(stage: &mut Stage<'_>) -> Result<()> {
 fn exit(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::python(stage.tools(), "exit"))?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 2, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 2, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2));
     Ok(())
@@ -65,7 +65,7 @@ fn exit(stage: &mut Stage<'_>) -> Result<()> {
 fn drain(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::python(stage.tools(), "drain"))?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 2, 700)?;
+    stage.in_flight(server, 2, Work::UntilStop)?;
     stage.stop(server, Stop::term(Duration::from_secs(3)))?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(2));
     Ok(())
@@ -78,7 +78,7 @@ fn late_handler(stage: &mut Stage<'_>) -> Result<()> {
     stage.send_stop_signal(server, Stop::term(Duration::from_millis(2500)))?;
     stage.wait_for_line(server, "listening")?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 2, NEVER)?;
+    stage.in_flight(server, 2, Work::Endless)?;
     stage.finish_stop(server)?;
     let expected = Expected::new(Cause::SignalBeforeReady).signal(Disposition::Ignored);
     // The idle one got its answer after the signal.

@@ -4,12 +4,9 @@ use super::Case;
 use crate::client::{Script, Step, get};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
-use crate::stage::{NEVER, Stage, Stop, slow};
+use crate::stage::{AMPLE, NEVER, Stage, Work, slow};
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
-use std::time::Duration;
-
-const GRACE: Stop = Stop::term(Duration::from_millis(1200));
 
 pub const CASES: &[Case] = &[
     Case::new("never-accepted", &[], "requests in the accept queue", never_accepted),
@@ -25,7 +22,7 @@ fn never_accepted(stage: &mut Stage<'_>) -> Result<()> {
     let queued: Vec<_> = (0..3).map(|_| stage.open(server, Script::now(vec![get("/")]))).collect();
     stage.wait_until_played(&queued)?;
     stage.silent(server, 2)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::AcceptQueueDropped).signal(Disposition::Handled).unread_were_queued();
     stage.expect(server, expected.severed(Fate::NeverAccepted, 3));
     Ok(())
@@ -37,7 +34,7 @@ fn never_read(stage: &mut Stage<'_>) -> Result<()> {
     let silent = stage.silent(server, 1)?;
     stage.wait_until_played(&unread)?;
     stage.wait_until_said(server, "accepted", &[unread, silent].concat())?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnreadRequest, 3));
     Ok(())
@@ -45,12 +42,12 @@ fn never_read(stage: &mut Stage<'_>) -> Result<()> {
 
 fn unread_behind(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term exit"))?;
-    let clients = stage.in_flight(server, 2, NEVER)?;
+    let clients = stage.in_flight(server, 2, Work::Endless)?;
     for client in &clients {
         stage.client_mut(*client).tell([get("/second")]);
     }
     stage.wait_until_played(&clients)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     // Two requests are lost on each, but the one that was read may have executed: that fate counts.
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2));
@@ -64,7 +61,7 @@ fn upload(stage: &mut Stage<'_>) -> Result<()> {
     let client = stage.open(server, Script::now(vec![Step::Request(half, 1)]));
     stage.wait_until_read(&[client], 1)?;
     stage.wait_until_played(&[client])?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 1));
     Ok(())
@@ -74,8 +71,8 @@ fn half_a_head(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term exit"))?;
     let half = stage.open(server, Script::now(vec![Step::Half(b"GET /half HTTP/1.1\r\nHo".to_vec())]));
     stage.wait_until_played(&[half])?;
-    stage.in_flight(server, 1, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 1, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 1));
     Ok(())
@@ -86,8 +83,8 @@ fn half_closed(stage: &mut Stage<'_>) -> Result<()> {
     let client = stage.open(server, Script::now(vec![slow(NEVER), Step::HalfClose]));
     stage.wait_until_read(&[client], 1)?;
     stage.wait_until_played(&[client])?;
-    stage.in_flight(server, 1, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 1, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 1));
     Ok(())

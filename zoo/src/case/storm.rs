@@ -4,12 +4,11 @@ use super::Case;
 use crate::client::{Script, Start, Step, get};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
-use crate::stage::{RunId, Stage, Stop, slow};
+use crate::stage::{AMPLE, RunId, Stage, slow};
 use crate::tool::Tool;
 use anyhow::Result;
 use std::time::Duration;
 
-const GRACE: Stop = Stop::term(Duration::from_secs(3));
 /// More than anybody gets to send before the stop.
 const REQUESTS: usize = 2_000;
 
@@ -35,7 +34,7 @@ fn storm(stage: &mut Stage<'_>, server: RunId) -> Result<()> {
 fn exit(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term exit"))?;
     storm(stage, server)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled).racing());
     Ok(())
 }
@@ -50,7 +49,7 @@ fn drained() -> Expected {
 fn drain(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::own(stage.tools(), "--on-term drain"))?;
     storm(stage, server)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, drained());
     Ok(())
 }
@@ -58,7 +57,7 @@ fn drain(stage: &mut Stage<'_>) -> Result<()> {
 fn node(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "drain"))?;
     storm(stage, server)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, drained());
     Ok(())
 }

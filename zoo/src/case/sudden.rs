@@ -4,7 +4,7 @@ use super::Case;
 use crate::client::{Script, get};
 use crate::expect::{Cause, Expected};
 use crate::program::Program;
-use crate::stage::{NEVER, RunId, Stage};
+use crate::stage::{RunId, Stage, Work};
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
 
@@ -23,7 +23,7 @@ pub const CASES: &[Case] = &[
 fn killed(stage: &mut Stage<'_>, program: Program) -> Result<()> {
     let server = stage.start(program)?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 3, NEVER)?;
+    stage.in_flight(server, 3, Work::Endless)?;
     stage.after_exit(server, &[100]);
     stage.kill(server)?;
     let expected = Expected::new(Cause::KilledWithoutStopSignal);
@@ -43,7 +43,7 @@ fn sigkill_as_init(stage: &mut Stage<'_>) -> Result<()> {
 fn ended_by_request(stage: &mut Stage<'_>, program: Program, path: &str) -> Result<RunId> {
     let server = stage.start(program)?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 2, NEVER)?;
+    stage.in_flight(server, 2, Work::Endless)?;
     stage.open(server, Script::now(vec![get(path)]));
     stage.await_exit(server)?;
     Ok(server)

@@ -4,13 +4,11 @@ use super::Case;
 use crate::client::{Script, Step};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
-use crate::stage::{NEVER, Stage, Stop};
+use crate::stage::{AMPLE, Stage, Work};
 use crate::tool::Tool;
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
-use std::time::Duration;
 
-const GRACE: Stop = Stop::term(Duration::from_millis(1500));
 const NODE: &[Tool] = &[Tool::Node, Tool::Openssl];
 const PYTHON: &[Tool] = &[Tool::Python, Tool::Openssl];
 
@@ -28,8 +26,8 @@ pub const CASES: &[Case] = &[
 fn in_flight(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "exit").with_tls(stage.tools()))?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 3, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 3, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 3));
     Ok(())
@@ -38,8 +36,8 @@ fn in_flight(stage: &mut Stage<'_>) -> Result<()> {
 fn close_notify(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "drain").with_tls(stage.tools()))?;
     stage.idle(server, 3)?;
-    stage.in_flight(server, 2, 500)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 2, Work::UntilStop)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(2));
     Ok(())
 }
@@ -50,8 +48,8 @@ fn no_tickets(stage: &mut Stage<'_>) -> Result<()> {
     stage.wait_until_said(server, "secured", &spare)?;
     stage.wait_until_played(&spare)?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 2, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 2, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2));
     Ok(())

@@ -3,7 +3,7 @@
 use super::Case;
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
-use crate::stage::{NEVER, RunId, Stage, Stop};
+use crate::stage::{AMPLE, RunId, Stage, Stop, Work};
 use crate::tool::Tool;
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
@@ -28,8 +28,8 @@ pub const CASES: &[Case] = &[
 fn shell(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "drain").under_shell())?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 2, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 2, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::StopSignalNotForwarded).signal(Disposition::Default);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2));
     Ok(())
@@ -38,7 +38,7 @@ fn shell(stage: &mut Stage<'_>) -> Result<()> {
 fn shell_as_init(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "drain").under_shell().in_pid_namespace())?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 2, NEVER)?;
+    stage.in_flight(server, 2, Work::Endless)?;
     stage.stop(server, GRACE)?;
     let expected = Expected::new(Cause::StopSignalNotForwarded).signal(Disposition::Ignored);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2));
@@ -49,8 +49,8 @@ fn tini_drain(stage: &mut Stage<'_>) -> Result<()> {
     let server =
         stage.start(Program::node(stage.tools(), "drain").under(&["tini", "--"]).in_pid_namespace())?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 2, 400)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 2, Work::UntilStop)?;
+    stage.stop(server, AMPLE)?;
     // tini blocks every signal and waits for them.
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Blocked).drained(2));
     Ok(())
@@ -60,8 +60,8 @@ fn dumb_init(stage: &mut Stage<'_>) -> Result<()> {
     let server =
         stage.start(Program::node(stage.tools(), "none").under(&["dumb-init"]).in_pid_namespace())?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 2, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 2, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::StopSignalKilledProcess).signal(Disposition::Blocked);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2));
     Ok(())
@@ -78,8 +78,8 @@ fn prefork_drain(stage: &mut Stage<'_>) -> Result<()> {
     let program = Program::own(stage.tools(), "--workers 2 --on-term forward --worker-on-term drain");
     let server = family(stage, program)?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 4, 400)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 4, Work::UntilStop)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(4));
     Ok(())
 }
@@ -88,8 +88,8 @@ fn prefork_exit(stage: &mut Stage<'_>) -> Result<()> {
     let program = Program::own(stage.tools(), "--workers 2 --on-term forward --worker-on-term exit");
     let server = family(stage, program.in_pid_namespace())?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 4, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 4, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 4));
     Ok(())
@@ -98,8 +98,8 @@ fn prefork_exit(stage: &mut Stage<'_>) -> Result<()> {
 fn leaves(stage: &mut Stage<'_>, program: Program) -> Result<()> {
     let server = family(stage, program)?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 3, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 3, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::StopSignalNotForwarded).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 3));
     Ok(())

@@ -4,14 +4,12 @@ use super::Case;
 use crate::client::Script;
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
-use crate::stage::{NEVER, Stage, Stop, slow};
+use crate::stage::{AMPLE, Stage, Stop, Work, slow};
 use crate::tool::Tool;
 use anyhow::Result;
 use rustix::process::Signal;
 use shutdown_probe_common::fate::Fate;
-use std::time::Duration;
 
-const GRACE: Stop = Stop::term(Duration::from_secs(6));
 const SERVERS: &[Tool] = &[Tool::PythonServers];
 
 pub const CASES: &[Case] = &[
@@ -24,19 +22,19 @@ pub const CASES: &[Case] = &[
 
 fn gunicorn_graceful(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::gunicorn(stage.tools()))?;
-    stage.in_flight(server, 2, 500)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 2, Work::UntilStop)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(2));
     Ok(())
 }
 
 fn gunicorn_backlog(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::gunicorn(stage.tools()))?;
-    stage.in_flight(server, 2, 700)?;
+    stage.in_flight(server, 2, Work::UntilStop)?;
     // Both workers are busy: these lie in the accept queue.
     let queued: Vec<_> = (0..3).map(|_| stage.open(server, Script::now(vec![slow(0)]))).collect();
     stage.wait_until_played(&queued)?;
-    stage.stop(server, GRACE)?;
+    stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::AcceptQueueDropped).signal(Disposition::Handled).unread_were_queued();
     stage.expect(server, expected.drained(2).severed(Fate::NeverAccepted, 3));
     Ok(())
@@ -44,8 +42,8 @@ fn gunicorn_backlog(stage: &mut Stage<'_>) -> Result<()> {
 
 fn gunicorn_quick(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::gunicorn(stage.tools()))?;
-    stage.in_flight(server, 2, NEVER)?;
-    stage.stop(server, Stop { signal: Signal::INT, ..GRACE })?;
+    stage.in_flight(server, 2, Work::Endless)?;
+    stage.stop(server, Stop { signal: Signal::INT, ..AMPLE })?;
     // A complete answer of any status is an answer.
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(2));
     Ok(())
@@ -54,8 +52,8 @@ fn gunicorn_quick(stage: &mut Stage<'_>) -> Result<()> {
 fn uvicorn_graceful(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::uvicorn(stage.tools(), ""))?;
     stage.idle(server, 2)?;
-    stage.in_flight(server, 3, 500)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 3, Work::UntilStop)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(3));
     Ok(())
 }
@@ -63,8 +61,8 @@ fn uvicorn_graceful(stage: &mut Stage<'_>) -> Result<()> {
 fn uvicorn_timeout(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::uvicorn(stage.tools(), "--timeout-graceful-shutdown 1"))?;
     stage.idle(server, 1)?;
-    stage.in_flight(server, 2, NEVER)?;
-    stage.stop(server, GRACE)?;
+    stage.in_flight(server, 2, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(2));
     Ok(())
 }

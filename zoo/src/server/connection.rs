@@ -5,6 +5,7 @@ use super::{say, upgrade};
 use rustix::net::sockopt;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 
 /// What a request asks for.
@@ -98,7 +99,7 @@ impl Connection {
                 say(&format!("continued {}", request.peer));
                 pause(milliseconds);
             }
-            "/stream" => return self.stream_answer(request, milliseconds),
+            "/stream" => return self.stream_answer(request),
             "/part" => {
                 write!(self.stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 2 * bytes)?;
                 self.stream.write_all(&vec![b'x'; bytes])?;
@@ -115,7 +116,7 @@ impl Connection {
                 return Ok(Next::Close);
             }
             "/websocket" => return upgrade::serve(self, request),
-            _ => pause(milliseconds),
+            _ => wait(request),
         }
         if request.path.starts_with("/large") {
             return Ok(Next::Request);
@@ -131,13 +132,13 @@ impl Connection {
         Ok(if close { Next::Close } else { Next::Request })
     }
 
-    fn stream_answer(&mut self, request: &Request, milliseconds: u64) -> std::io::Result<Next> {
+    fn stream_answer(&mut self, request: &Request) -> std::io::Result<Next> {
         write_at_once(
             &mut self.stream,
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nbegun\n\r\n",
         )?;
         say(&format!("parted {}", request.peer));
-        pause(milliseconds);
+        wait(request);
         write_at_once(&mut self.stream, "6\r\nended\n\r\n0\r\n\r\n")?;
         say(&format!("answered {}", request.peer));
         Ok(Next::Request)
@@ -163,6 +164,15 @@ fn write_at_once(stream: &mut TcpStream, text: &str) -> std::io::Result<()> {
 
 pub(super) fn pause(milliseconds: u64) {
     std::thread::sleep(Duration::from_millis(milliseconds));
+}
+
+/// Works for so long, or until the zoo opens the gate.
+fn wait(request: &Request) {
+    pause(request.number("ms"));
+    let gate = request.text("gate").zip(std::env::var_os("GATES"));
+    while gate.as_ref().is_some_and(|(gate, gates)| !Path::new(gates).join(gate).exists()) {
+        pause(5);
+    }
 }
 
 fn parse(bytes: &[u8], port: u16) -> Option<(usize, Request)> {

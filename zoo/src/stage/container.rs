@@ -67,7 +67,8 @@ impl Stage<'_> {
         let mut entrances = vec![entrance(group, program.nested)?];
         entrances.extend(limit.as_ref().map(Group::entrance).transpose()?);
         let config = self.write_config(&mut program, port)?;
-        let command = program.build(port, config.as_deref());
+        let mut command = program.build(port, config.as_deref());
+        command.env("GATES", &self.directory);
         let ready = program.ready;
         let address = SocketAddr::new(program.address, port);
         let network = program.network.clone();
@@ -100,7 +101,8 @@ impl Stage<'_> {
     /// Runs the zoo's own server outside every container, as the upstream of a proxy.
     pub fn start_upstream(&mut self) -> Result<u16> {
         let port = self.free_port()?;
-        let command = Program::own(self.tools(), "").build(port, None);
+        let mut command = Program::own(self.tools(), "").build(port, None);
+        command.env("GATES", &self.directory);
         self.outside.push(Process::start(command, Surroundings::default())?);
         let upstream = self.outside.len() - 1;
         self.wait_for("the upstream", |stage| stage.outside[upstream].log.says("listening"))?;
@@ -131,7 +133,7 @@ impl Stage<'_> {
 
     fn write_config(&self, program: &mut Program, port: u16) -> Result<Option<PathBuf>> {
         let Some(template) = program.template.take() else { return Ok(None) };
-        let directory = self.directory()?;
+        let directory = &self.directory;
         program.values.push(("dir", directory.to_string_lossy().into_owned()));
         program.values.push(("port", port.to_string()));
         let text =

@@ -5,13 +5,14 @@
 
 mod container;
 mod curtain;
+mod gate;
 mod pump;
 mod roles;
 mod run;
 
 pub use curtain::{Played, PlayedClient, PlayedContainer, PlayedRun};
-pub use roles::{NEVER, slow};
-pub use run::{Run, Stop};
+pub use roles::{NEVER, Work, slow};
+pub use run::{AMPLE, Run, Stop};
 
 use crate::cgroup::Ground;
 use crate::client::{Client, Script, Target};
@@ -64,12 +65,21 @@ pub struct Stage<'a> {
     clients: Vec<(RunId, Client)>,
     /// Processes outside every container, such as upstreams.
     outside: Vec<Process>,
+    /// This case's files.
+    directory: PathBuf,
 }
 
 impl<'a> Stage<'a> {
     /// An empty stage.
-    pub fn new(shared: &'a Shared, name: &'static str) -> Self {
-        Self { shared, name, containers: Vec::new(), clients: Vec::new(), outside: Vec::new() }
+    pub fn new(shared: &'a Shared, name: &'static str) -> Result<Self> {
+        let directory = shared.tools.home.join("cases").join(name);
+        if directory.exists() {
+            std::fs::remove_dir_all(&directory)
+                .with_context(|| format!("removing {}", directory.display()))?;
+        }
+        std::fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
+        let (containers, clients, outside) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { shared, name, containers, clients, outside, directory })
     }
 
     /// Where the programs are.
@@ -85,13 +95,6 @@ impl<'a> Stage<'a> {
     /// A network namespace for this case.
     pub fn network(&self) -> Result<Arc<Network>> {
         Ok(Arc::new(Network::make()?))
-    }
-
-    /// A directory for this case's files.
-    fn directory(&self) -> Result<PathBuf> {
-        let directory = self.shared.tools.home.join("cases").join(self.name);
-        std::fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
-        Ok(directory)
     }
 
     /// Whether the user wants the zoo to end.

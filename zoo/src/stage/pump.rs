@@ -68,6 +68,7 @@ impl Stage<'_> {
             run.look()?;
         }
         self.schedule_after_lines();
+        self.open_gates()?;
         let now = Instant::now();
         for ((_, client), ready) in self.clients.iter_mut().zip(ready) {
             client.advance(now, ready, &self.shared.ports)?;
@@ -78,7 +79,11 @@ impl Stage<'_> {
     /// Waits, and answers what is ready on each client's socket.
     fn wait_once(&self, deadline: Instant) -> Result<Vec<PollFlags>> {
         let wakes = self.clients.iter().filter_map(|(_, client)| client.wakes_at());
-        let until = wakes.chain([deadline, Instant::now() + GLANCE]).min().unwrap_or(deadline);
+        let until = wakes
+            .chain(self.next_gate())
+            .chain([deadline, Instant::now() + GLANCE])
+            .min()
+            .unwrap_or(deadline);
         let interests: Vec<_> = self.clients.iter().map(|(_, client)| client.interest()).collect();
         let mut polled: Vec<PollFd<'_>> =
             interests.iter().flatten().map(|(stream, flags)| PollFd::new(*stream, *flags)).collect();

@@ -6,7 +6,7 @@ use crate::client::{Script, Start, Step, get};
 use anyhow::Result;
 use std::time::Duration;
 
-/// Longer than any case lasts: such a request is never answered in time.
+/// Longer than any case lasts, in milliseconds: such a request is never answered in time.
 pub const NEVER: u64 = 600_000;
 
 /// A request whose answer takes so many milliseconds.
@@ -14,11 +14,24 @@ pub fn slow(milliseconds: u64) -> Step {
     get(&format!("/slow?ms={milliseconds}"))
 }
 
+/// How long the server works on a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Longer than the case lasts.
+    Endless,
+    /// Until a moment after its container got the stop signal, whenever that is.
+    UntilStop,
+}
+
 impl Stage<'_> {
-    /// Clients whose request the server has read and will answer after so many milliseconds.
-    pub fn in_flight(&mut self, server: RunId, count: usize, milliseconds: u64) -> Result<Vec<ClientId>> {
+    /// Clients whose request the server has read and works on.
+    pub fn in_flight(&mut self, server: RunId, count: usize, work: Work) -> Result<Vec<ClientId>> {
+        let request = match work {
+            Work::Endless => slow(NEVER),
+            Work::UntilStop => get(&format!("/slow?gate={}", self.gate(server))),
+        };
         let clients: Vec<_> =
-            (0..count).map(|_| self.open(server, Script::now(vec![slow(milliseconds)]))).collect();
+            (0..count).map(|_| self.open(server, Script::now(vec![request.clone()]))).collect();
         self.wait_until_read(&clients, 1)?;
         Ok(clients)
     }

@@ -24,6 +24,9 @@ pub struct Stop {
     pub grace: Duration,
 }
 
+/// For servers that end in time: how long they take is not the question, on however slow a machine.
+pub const AMPLE: Stop = Stop::term(Duration::from_secs(15));
+
 impl Stop {
     /// SIGTERM.
     pub const fn term(grace: Duration) -> Self {
@@ -51,6 +54,8 @@ pub struct Run {
     pub(super) gone: Option<Instant>,
     /// Whether the runtime had to kill others once the main process was gone.
     pub(super) rest_killed: bool,
+    /// Whether requests that were to wait for the stop are answered.
+    pub(super) gate_is_open: bool,
     pub(super) status: Option<ExitStatus>,
     pub(super) expected: Option<Expected>,
 }
@@ -76,6 +81,7 @@ impl Run {
             main_exited: None,
             gone: None,
             rest_killed: false,
+            gate_is_open: false,
             status: None,
             expected: None,
         }
