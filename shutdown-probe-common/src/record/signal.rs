@@ -16,7 +16,8 @@ pub mod disposition {
 
 /// Bits of the `flags` of signal and exit records.
 pub mod signal_flag {
-    /// Sent by the kernel itself: OOM killer, `cgroup.kill`, end of a PID namespace, terminal, parent-death signal.
+    /// Sent by the kernel itself: OOM killer, end of a PID namespace, terminal. Who writes to
+    /// `cgroup.kill`, or dies and leaves a parent-death signal, is a sender like any other.
     pub const FROM_KERNEL: u32 = 1 << 0;
     /// Sent from inside the same container.
     pub const FROM_INSIDE: u32 = 1 << 1;

@@ -11,8 +11,9 @@ use shutdown_probe_common::record::{SignalDelivered, SignalGenerated, dispositio
 
 const SIGKILL: u32 = 9;
 const SIGTERM: u32 = 15;
-/// `SEND_SIG_PRIV`; `SEND_SIG_NOINFO` is 0. Both mean the kernel. Anything else is not looked
-/// into: it need not be a pointer.
+/// `SEND_SIG_PRIV`: the kernel's own doing. 0, `SEND_SIG_NOINFO`, is the running task's: kill(2) itself
+/// since 7.3, a write to `cgroup.kill`, the death of a parent. Nothing else is looked into: it need
+/// not be a pointer.
 const SEND_SIG_PRIV: Address = 1;
 
 #[inline(always)]
@@ -64,7 +65,7 @@ struct Origin {
 fn origin(info: Address, container: u64) -> Origin {
     let current = Task::current();
     let inside = if of_task(current) == Some(container) { signal_flag::FROM_INSIDE } else { 0 };
-    if info <= SEND_SIG_PRIV {
+    if info == SEND_SIG_PRIV {
         Origin {
             sender: Process { start: 0, tgid: 0, reserved: 0 },
             flags: inside | signal_flag::FROM_KERNEL,

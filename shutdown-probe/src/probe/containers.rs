@@ -31,7 +31,8 @@ impl ContainerTable {
         self.maps().containers.get(&id, 0).ok().map(|Plain(container)| container)
     }
 
-    /// Lets the container's records be sent until then, in ns since boot; 0: no more of them.
+    /// Lets the container's records be sent until then, in ns since boot; 0: no more of them;
+    /// `u64::MAX`: until further notice, and no signal begins the story anew.
     ///
     /// # Errors
     /// [`ProbeError::Map`] when the probes are gone or the kernel refuses.

@@ -173,15 +173,15 @@ fn a_child_is_told_with_its_root() {
 }
 
 #[test]
-fn a_kill_of_the_cgroup_is_the_kernels() {
+fn a_kill_of_the_cgroup_is_the_writers() {
     let mut stage = Stage::new();
     let container = stage.container("cgroup-kill");
     let mut server = container.puppet();
     container.kill();
     server.wait();
     let told = signal(&mut stage, &container, libc::SIGKILL);
-    assert_eq!(told.flags, signal_flag::TARGET_IS_MAIN | signal_flag::FROM_KERNEL);
-    assert_eq!(told.sender.tgid, 0);
+    assert_eq!(told.flags, signal_flag::TARGET_IS_MAIN);
+    assert_eq!(told.sender.tgid, std::process::id());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A watched directory, the containers in it, and what the kernel side says of them.
 
 use crate::puppet::Puppet;
-use shutdown_probe::probe::{ContainerTable, Hierarchy, Probes, RecordReader, Settings, Watch, boot_now};
+use shutdown_probe::probe::{ContainerTable, Hierarchy, Probes, RecordReader, Settings, Watch};
 use shutdown_probe_common::connection::Tuple;
 use shutdown_probe_common::container::Counters;
 use shutdown_probe_common::fate::Fate;
@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long what must not happen is waited for.
 pub const SHORTLY: Duration = Duration::from_millis(200);
+
+/// A termination that is confirmed: no signal begins it anew.
+const CONFIRMED: u64 = u64::MAX;
 
 /// A directory of cgroups of this test's own.
 pub struct Directory(PathBuf);
@@ -131,7 +134,7 @@ impl Stage {
 
     /// Lets the container be narrated until the test ends.
     pub fn narrate(&self, container: &Container) {
-        self.table.narrate_until(container.id, boot_now() + 1_000_000_000_000).unwrap();
+        self.table.narrate_until(container.id, CONFIRMED).unwrap();
     }
 
     /// All that was said so far.
