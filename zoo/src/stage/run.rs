@@ -15,6 +15,11 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// On loopback an end is seen at once. Whoever has seen none after so many rounds, each of which took
+/// all that was there, has nobody to end the connection. Rounds, since a slow machine may pass over time.
+const QUIET_ROUNDS: u32 = 15;
+const ROUND: Duration = Duration::from_millis(20);
+
 /// How a runtime stops a container.
 #[derive(Clone, Copy, Debug)]
 pub struct Stop {
@@ -183,19 +188,16 @@ impl Stage<'_> {
     /// Waits until each client of this server has seen its connection end, or is waiting in vain.
     fn settle(&mut self, server: RunId) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        let mut quiet_since = Instant::now();
+        let mut quiet = 0;
         let mut open = usize::MAX;
         loop {
-            self.pump(Instant::now() + Duration::from_millis(20))?;
+            self.pump(Instant::now() + ROUND)?;
             let of_this = || self.clients.iter().filter(|(run, _)| *run == server).map(|(_, client)| client);
             let now_open = of_this().filter(|client| client.is_due() && !client.has_ended()).count();
             let waiting = of_this().any(|client| client.wakes_at().is_some());
-            if now_open != open || waiting {
-                open = now_open;
-                quiet_since = Instant::now();
-            }
-            // On loopback an end is seen at once; whoever is still open has nobody to end it.
-            if open == 0 && !waiting || quiet_since.elapsed() > Duration::from_millis(300) {
+            quiet = if now_open != open || waiting { 0 } else { quiet + 1 };
+            open = now_open;
+            if open == 0 && !waiting || quiet == QUIET_ROUNDS {
                 return Ok(());
             }
             if Instant::now() > deadline {
