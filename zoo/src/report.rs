@@ -2,8 +2,8 @@
 
 use crate::case::Case;
 use crate::compare::Score;
+use crate::terminal::{Style, styled};
 use serde_json::{Value, json};
-use std::io::IsTerminal;
 use std::time::Duration;
 
 /// The verdict on one case.
@@ -37,13 +37,7 @@ impl Verdict {
 
     /// The line of this case, and what differs.
     pub fn print(&self) {
-        let color = std::io::stdout().is_terminal();
-        let word = match (self.passed(), color) {
-            (true, true) => "\x1b[32mok\x1b[0m  ",
-            (true, false) => "ok  ",
-            (false, true) => "\x1b[31mFAIL\x1b[0m",
-            (false, false) => "FAIL",
-        };
+        let word = if self.passed() { styled(Style::Good, "ok  ") } else { styled(Style::Bad, "FAIL") };
         let Score { severed, found, .. } = self.score;
         let causes = self.causes.join(", ");
         println!(
