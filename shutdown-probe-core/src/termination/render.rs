@@ -148,7 +148,7 @@ impl Termination {
         }
         if not_measured > 0 {
             reasons.push(format!(
-                "{not_measured} connections ended in a way that does not show whether an answer was owed"
+                "nobody can tell whether an answer was owed on {not_measured} of the connections"
             ));
         }
         Measured {

@@ -118,14 +118,16 @@ pub fn connection(context: *const c_void) {
     take_up(found.tcp, storage);
 }
 
-/// When data last went each way tells who spoke last; at the same tick, nobody knows.
+/// When data last went each way tells who spoke last; at the same tick, nobody knows. A server that was
+/// spoken to, and never spoke, owes an answer in any case.
 #[inline(always)]
 fn take_up(tcp: Tcp, storage: &Socket) {
     let since = tcp.last_received().wrapping_sub(tcp.last_sent()) as i32;
     // How much was written since that read is not known: one byte stands for some.
     let written = u32::from(since < 0);
     storage.write_seq.set(tcp.write_seq().wrapping_sub(written));
-    if since < 0 || since > 0 && tcp.unread() == 0 {
+    let never_answered = tcp.bytes_sent() == 0 && tcp.bytes_received() > tcp.unread().into();
+    if since < 0 || (since > 0 && tcp.unread() == 0) || never_answered {
         storage.set(flag::READ);
     }
 }
