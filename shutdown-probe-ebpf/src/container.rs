@@ -23,9 +23,6 @@ fn opaque(mut value: u64) -> u64 {
 /// [`Container::narrate_until`] of a termination that user space has confirmed.
 const CONFIRMED: u64 = u64::MAX;
 
-/// Signals so close to each other are one act; user space has not had the time to confirm it.
-const SAME_ACT_NS: u64 = 200_000_000;
-
 /// A container that the maps know.
 #[derive(Clone, Copy)]
 pub struct Known {
@@ -139,7 +136,7 @@ impl Known {
     #[inline(always)]
     pub fn begin_anew(self) {
         let now = now();
-        if self.narrate_until() != CONFIRMED && now > self.began_at() + SAME_ACT_NS {
+        if self.narrate_until() != CONFIRMED {
             self.begin(now);
         }
         self.open_narration();

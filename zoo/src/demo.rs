@@ -58,7 +58,7 @@ pub fn run(options: &DemoArgs) -> Result<bool> {
         agreed &= tell(number + 1, style.about, &termination, run);
     }
     println!();
-    println!("{}", wrapped("", "The same, for your own service: shutdown-probe check -- COMMAND"));
+    println!("{}", wrapped("", "The same, for whatever runs here: sudo shutdown-probe watch"));
     Ok(agreed)
 }
 

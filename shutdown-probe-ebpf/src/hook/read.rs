@@ -12,15 +12,15 @@ use shutdown_probe_common::connection::{Process, flag, role};
 /// `tcp_rcv_space_adjust`: runs after each copy to the application, in its context.
 #[inline(always)]
 pub fn read(sk: Sock) {
-    let Some(tcp) = sk.tcp() else { return };
-    match tcp.storage() {
-        Some(storage) => again(tcp, storage),
-        None => first(tcp),
+    match sk.storage() {
+        Some(storage) => again(sk, storage),
+        None => first(sk),
     }
 }
 
 #[inline(always)]
-fn again(tcp: Tcp, storage: &Socket) {
+fn again(sk: Sock, storage: &Socket) {
+    let Some(tcp) = sk.tcp() else { return };
     let copied = tcp.copied_seq();
     // A look without taking (MSG_PEEK) comes here too.
     if copied == storage.copied_seq.get() {
@@ -41,8 +41,10 @@ fn note(tcp: Tcp, storage: &Socket, copied: u32) {
 }
 
 #[inline(always)]
-fn first(tcp: Tcp) {
+fn first(sk: Sock) {
+    // Most often the answer is no: the node reads from many sockets that are in no container.
     let Some(container) = of_current() else { return };
+    let Some(tcp) = sk.tcp() else { return };
     let copied = tcp.copied_seq();
     if tcp.bytes_received() == u64::from(tcp.unread()) {
         return;

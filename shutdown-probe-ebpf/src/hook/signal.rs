@@ -31,8 +31,11 @@ pub fn generated(signal: u32, info: Address, target: Task, result: u32) {
     let leader = target.leader();
     let process = leader.process();
     let origin = origin(info, container.id);
+    let flags = process_flags(leader, process, container);
     if origin.flags & signal_flag::FROM_INSIDE == 0 {
-        container.begin_anew();
+        // What was told on the suspicion that a helper's or a worker's end was the container's is not
+        // part of the story.
+        if flags != 0 { container.begin_anew() } else { container.open_narration() }
     }
     // Nothing can be installed for SIGKILL; what the process would have done with SIGTERM says more.
     let asked = if signal == SIGKILL { SIGTERM } else { signal };
@@ -48,9 +51,7 @@ pub fn generated(signal: u32, info: Address, target: Task, result: u32) {
             signal,
             result,
             disposition: disposition_of(leader.handler(asked)),
-            flags: origin.flags
-                | process_flags(leader, process, container)
-                | if blocked { signal_flag::BLOCKED } else { 0 },
+            flags: origin.flags | flags | if blocked { signal_flag::BLOCKED } else { 0 },
             comm: leader.comm(),
         }
     );

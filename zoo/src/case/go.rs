@@ -20,7 +20,7 @@ pub const CASES: &[Case] = &[
     Case::new("go-shutdown-pid1", GO, "the same as PID 1", shutdown_as_init),
     Case::new("go-shutdown-silent", GO, "Shutdown waits for one that never sent anything", shutdown_silent),
     Case::new("go-mptcp", GO, "clients that speak MPTCP: known or not, never a false loss", multipath),
-    Case::new("go-stream", GO, "a response cut in the middle", stream),
+    Case::new("go-stream", GO, "a response cut in the middle", stream).of_framing(),
 ];
 
 fn no_handler(stage: &mut Stage<'_>) -> Result<()> {

@@ -28,6 +28,8 @@ pub struct Case {
     pub about: &'static str,
     /// What it needs.
     pub needs: &'static [Tool],
+    /// Only payload tells what is owed: judged when asked for, until the daemon knows framing.
+    pub framing: bool,
     /// The scene.
     pub play: fn(&mut Stage<'_>) -> Result<()>,
 }
@@ -39,7 +41,12 @@ impl Case {
         about: &'static str,
         play: fn(&mut Stage<'_>) -> Result<()>,
     ) -> Self {
-        Self { name, about, needs, play }
+        Self { name, about, needs, framing: false, play }
+    }
+
+    /// The same, where bytes alone do not tell.
+    pub(crate) const fn of_framing(self) -> Self {
+        Self { framing: true, ..self }
     }
 }
 

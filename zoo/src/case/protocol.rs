@@ -10,16 +10,18 @@ use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
 
 pub const CASES: &[Case] = &[
-    Case::new("stream-cut", &[], "chunked responses cut in the middle", stream_cut),
-    Case::new("length-cut", &[], "responses shorter than their Content-Length", length_cut),
+    Case::new("stream-cut", &[], "chunked responses cut in the middle", stream_cut).of_framing(),
+    Case::new("length-cut", &[], "responses shorter than their Content-Length", length_cut).of_framing(),
     Case::new("stream-drained", &[], "a chunked response that ends in time", stream_drained),
-    Case::new("continue", &[], "100 Continue is no answer", continued),
-    Case::new("pipelined", &[], "the first of two pipelined requests is answered", pipelined),
+    Case::new("continue", &[], "100 Continue is no answer", continued).of_framing(),
+    Case::new("pipelined", &[], "the first of two pipelined requests is answered", pipelined).of_framing(),
     Case::new("undelivered", &[], "a whole response is lost by a reset", undelivered),
     Case::new("slow-reader", &[], "a whole response is delivered after the exit", slow_reader),
-    Case::new("websocket-quiet", &[], "the client's pong was the last word", websocket),
-    Case::new("http2-idle", &[Tool::Node], "the client's WINDOW_UPDATE was the last word", http2_idle),
-    Case::new("http2-in-flight", &[Tool::Node], "the server's PING ack was the last word", http2_in_flight),
+    Case::new("websocket-quiet", &[], "the client's pong was the last word", websocket).of_framing(),
+    Case::new("http2-idle", &[Tool::Node], "the client's WINDOW_UPDATE was the last word", http2_idle)
+        .of_framing(),
+    Case::new("http2-in-flight", &[Tool::Node], "the server's PING ack was the last word", http2_in_flight)
+        .of_framing(),
 ];
 
 fn open_all(stage: &mut Stage<'_>, server: RunId, count: usize, steps: &[Step]) -> Vec<ClientId> {

@@ -13,14 +13,16 @@ const NODE: &[Tool] = &[Tool::Node, Tool::Openssl];
 const PYTHON: &[Tool] = &[Tool::Python, Tool::Openssl];
 
 pub const CASES: &[Case] = &[
-    Case::new("tls-in-flight", NODE, "requests in flight and idle connections, inside TLS", in_flight),
+    Case::new("tls-in-flight", NODE, "requests in flight and idle connections, inside TLS", in_flight)
+        .of_framing(),
     Case::new(
         "tls-close-notify",
         NODE,
         "clients answer the close by close_notify, which is no request",
         close_notify,
-    ),
-    Case::new("tls-no-tickets", PYTHON, "the client's Finished was the last word", no_tickets),
+    )
+    .of_framing(),
+    Case::new("tls-no-tickets", PYTHON, "the client's Finished was the last word", no_tickets).of_framing(),
 ];
 
 fn in_flight(stage: &mut Stage<'_>) -> Result<()> {
