@@ -1,62 +1,46 @@
 //! Why a shutdown severed connections: the closed set, and the order in which a primary one is chosen.
 
-use serde::{Deserialize, Serialize};
+use crate::closed_set::closed_set;
 use shutdown_probe_common::fate::Fate;
 
-macro_rules! causes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
-        /// Why a shutdown severed connections.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum Cause { $($(#[$doc])* $variant,)* }
-
-        impl Cause {
-            /// Every cause.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The name used in JSON, metrics and documents.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-        }
-    };
-}
-
-causes! {
-    /// No handler: the stop signal's default action ended the process.
-    StopSignalKilledProcess = "stop_signal_killed_process",
-    /// It exited by itself while requests were in flight.
-    ExitedWithoutDrain = "exited_without_drain",
-    /// The stop signal did nothing; SIGKILL came.
-    IgnoredStopSignal = "ignored_stop_signal",
-    /// The process that serves never got the signal.
-    StopSignalNotForwarded = "stop_signal_not_forwarded",
-    /// The signal came before the handler was installed.
-    SignalBeforeReady = "signal_before_ready",
-    /// Handled, and still working when SIGKILL came.
-    GraceExceeded = "grace_exceeded",
-    /// Only idle connections held the drain up until SIGKILL.
-    WaitedOnIdleConnections = "waited_on_idle_connections",
-    /// SIGKILL came before the deadline.
-    GraceCutShort = "grace_cut_short",
-    /// SIGKILL came first.
-    KilledWithoutStopSignal = "killed_without_stop_signal",
-    /// It ended by itself.
-    Crashed = "crashed",
-    /// Attempts were refused while clients still came.
-    ListenerClosedWhileRouted = "listener_closed_while_routed",
-    /// Completed handshakes were never accepted.
-    AcceptQueueDropped = "accept_queue_dropped",
-    /// An idle connection was closed just as the client used it.
-    KeepaliveRace = "keepalive_race",
-    /// Long-lived work was cut with no GOAWAY.
-    StreamWithoutGoaway = "stream_without_goaway",
-    /// The pod's proxy ended before the application.
-    SidecarGoneFirst = "sidecar_gone_first",
-    /// The pod's network was removed first.
-    NetworkWithdrawn = "network_withdrawn",
-    /// Nothing was severed.
-    Clean = "clean",
+closed_set! {
+    /// Why a shutdown severed connections.
+    Cause {
+        /// No handler: the stop signal's default action ended the process.
+        StopSignalKilledProcess = "stop_signal_killed_process",
+        /// It exited by itself while requests were in flight.
+        ExitedWithoutDrain = "exited_without_drain",
+        /// The stop signal did nothing; SIGKILL came.
+        IgnoredStopSignal = "ignored_stop_signal",
+        /// The process that serves never got the signal.
+        StopSignalNotForwarded = "stop_signal_not_forwarded",
+        /// The signal came before the handler was installed.
+        SignalBeforeReady = "signal_before_ready",
+        /// Handled, and still working when SIGKILL came.
+        GraceExceeded = "grace_exceeded",
+        /// Only idle connections held the drain up until SIGKILL.
+        WaitedOnIdleConnections = "waited_on_idle_connections",
+        /// SIGKILL came before the deadline.
+        GraceCutShort = "grace_cut_short",
+        /// SIGKILL came first.
+        KilledWithoutStopSignal = "killed_without_stop_signal",
+        /// It ended by itself.
+        Crashed = "crashed",
+        /// Attempts were refused while clients still came.
+        ListenerClosedWhileRouted = "listener_closed_while_routed",
+        /// Completed handshakes were never accepted.
+        AcceptQueueDropped = "accept_queue_dropped",
+        /// An idle connection was closed just as the client used it.
+        KeepaliveRace = "keepalive_race",
+        /// Long-lived work was cut with no GOAWAY.
+        StreamWithoutGoaway = "stream_without_goaway",
+        /// The pod's proxy ended before the application.
+        SidecarGoneFirst = "sidecar_gone_first",
+        /// The pod's network was removed first.
+        NetworkWithdrawn = "network_withdrawn",
+        /// Nothing was severed.
+        Clean = "clean",
+    }
 }
 
 impl Cause {

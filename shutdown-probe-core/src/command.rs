@@ -1,6 +1,7 @@
 //! All that the engine ever asks for.
 
 use crate::cause::Cause;
+use crate::closed_set::closed_set;
 use crate::identity::{ContainerId, KernelInstant};
 use crate::report::Termination;
 use crate::signal::Disposition;
@@ -123,31 +124,16 @@ pub enum Count {
     },
 }
 
-/// Why a container was killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum KillReason {
-    /// The grace period after the stop signal was over.
-    GraceExceeded,
-    /// SIGKILL came before the deadline.
-    GraceCutShort,
-    /// SIGKILL came with no stop signal before it.
-    NoStopSignal,
-    /// The OOM killer.
-    OomKilled,
-}
-
-impl KillReason {
-    /// Every reason.
-    pub const ALL: [Self; 4] =
-        [Self::GraceExceeded, Self::GraceCutShort, Self::NoStopSignal, Self::OomKilled];
-
-    /// The name used in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::GraceExceeded => "grace_exceeded",
-            Self::GraceCutShort => "grace_cut_short",
-            Self::NoStopSignal => "no_stop_signal",
-            Self::OomKilled => "oom_killed",
-        }
+closed_set! {
+    /// Why a container was killed.
+    KillReason {
+        /// The grace period after the stop signal was over.
+        GraceExceeded = "grace_exceeded",
+        /// SIGKILL came before the deadline.
+        GraceCutShort = "grace_cut_short",
+        /// SIGKILL came with no stop signal before it.
+        NoStopSignal = "no_stop_signal",
+        /// The OOM killer.
+        OomKilled = "oom_killed",
     }
 }

@@ -15,6 +15,7 @@ pub mod report;
 pub mod signal;
 pub mod trigger;
 
+mod closed_set;
 mod container;
 mod summary;
 mod termination;

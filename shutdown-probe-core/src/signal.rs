@@ -1,6 +1,6 @@
 //! Signals by name, and what became of them.
 
-use serde::{Deserialize, Serialize};
+use crate::closed_set::closed_set;
 use std::borrow::Cow;
 
 /// SIGINT.
@@ -68,32 +68,17 @@ pub fn number(name: &str) -> Option<u32> {
     NAMES.iter().skip(1).position(|&known| known == full).map(|index| index as u32 + 1)
 }
 
-/// What the stop signal met. Judged by what happened, not by the handler's address alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Disposition {
-    /// A handler ran, and it was the program's own.
-    Handled,
-    /// The default action, also where a runtime re-raised the signal to get it.
-    Default,
-    /// Nothing: SIG_IGN, or PID 1 of a namespace with the default action.
-    Ignored,
-    /// Queued for sigwait or signalfd.
-    Blocked,
-}
-
-impl Disposition {
-    /// Every disposition.
-    pub const ALL: [Self; 4] = [Self::Handled, Self::Default, Self::Ignored, Self::Blocked];
-
-    /// The name used in JSON, metrics and documents.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Handled => "handled",
-            Self::Default => "default",
-            Self::Ignored => "ignored",
-            Self::Blocked => "blocked",
-        }
+closed_set! {
+    /// What the stop signal met. Judged by what happened, not by the handler's address alone.
+    Disposition {
+        /// A handler ran, and it was the program's own.
+        Handled = "handled",
+        /// The default action, also where a runtime re-raised the signal to get it.
+        Default = "default",
+        /// Nothing: SIG_IGN, or PID 1 of a namespace with the default action.
+        Ignored = "ignored",
+        /// Queued for sigwait or signalfd.
+        Blocked = "blocked",
     }
 }
 

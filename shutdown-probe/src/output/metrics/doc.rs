@@ -73,8 +73,8 @@ fn values() -> String {
     let triggers = list(Trigger::ALL.iter().map(|trigger| trigger.as_str()));
     let causes = list(Cause::ALL.iter().map(|cause| cause.as_str()));
     let evidence = list(Fate::ALL.into_iter().filter(|fate| fate.is_severed()).map(Fate::as_str));
-    let dispositions = list(Disposition::ALL.map(Disposition::as_str));
-    let reasons = list(KillReason::ALL.map(KillReason::as_str));
+    let dispositions = list(Disposition::ALL.iter().map(|disposition| disposition.as_str()));
+    let reasons = list(KillReason::ALL.iter().map(|reason| reason.as_str()));
     let (severed, terminations) = (known::severed().len(), known::terminations().len());
     format!(
         "\n## What labels can say\n\n- `trigger`: {triggers}\n- `cause`: {causes}\n- `evidence`: {evidence}\n\
