@@ -3,6 +3,8 @@
 //! Each test watches a cgroup directory of its own, so that neither another test nor a daemon on the
 //! same machine is in its way.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set its scene has failed")]
+
 mod attach;
 mod existing;
 mod fates;
