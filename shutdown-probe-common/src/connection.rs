@@ -129,6 +129,10 @@ impl Evidence {
         if self.has(flag::PEER_RESET) {
             return Fate::PeerAborted;
         }
+        if self.has(flag::OPAQUE) {
+            // Who ends a subflow, and when, says nothing of who ended the connection.
+            return Fate::NotMeasured;
+        }
         if self.has(flag::PEER_FIN) {
             // A client that left and one that half-closed and waits look the same on the wire.
             return if owes || unread { Fate::NotMeasured } else { Fate::PeerClosed };
@@ -136,9 +140,6 @@ impl Evidence {
         if !self.has(flag::ACCEPTED) {
             // A silent client may be waiting for a greeting, or be a spare connection: who knows.
             return if unread { Fate::NeverAccepted } else { Fate::NotMeasured };
-        }
-        if self.has(flag::OPAQUE) {
-            return Fate::NotMeasured;
         }
         if owes {
             return Fate::UnansweredRequest;

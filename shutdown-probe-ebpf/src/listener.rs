@@ -54,12 +54,28 @@ pub fn add_listener(address: &ListenAddress, container: u64, owner: Process) {
         listener.sockets.set(listener.sockets.get() + 1);
         return;
     }
+    insert(address, container, owner, 1);
+}
+
+/// Makes an address known where nobody listens any more.
+#[inline(always)]
+pub fn add_closed_listener(
+    address: &ListenAddress,
+    container: u64,
+    owner: Process,
+) -> Option<&'static Listener> {
+    insert(address, container, owner, 0);
+    listening_at(address)
+}
+
+#[inline(always)]
+fn insert(address: &ListenAddress, container: u64, owner: Process, sockets: u64) {
     let listener = Listener {
         container: Cell::new(container),
         creator: Cell::new(container),
         closed_at: Cell::new(0),
         owner: Cell::new(owner),
-        sockets: Cell::new(1),
+        sockets: Cell::new(sockets),
     };
     if LISTENERS.insert(address, &listener, 0).is_err() {
         count(Loss::Listeners);

@@ -27,7 +27,8 @@ pub struct ConnectionRecord {
     pub owner: Process,
     /// The two ends.
     pub tuple: Tuple,
-    /// What is known of it.
+    /// What is known of it. In a revision, what is known anew: `unread` is what came too late, in
+    /// bytes, `undelivered` what was never acknowledged.
     pub evidence: Evidence,
     /// One of [`connection_event`].
     pub event: u8,

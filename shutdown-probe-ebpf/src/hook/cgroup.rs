@@ -42,7 +42,8 @@ fn container_for(id: u64, parent: u64) -> Option<u64> {
 
 #[inline(always)]
 fn add_container(id: u64) -> bool {
-    match CONTAINERS.insert(id, &EMPTY, BPF_NOEXIST.into()) {
+    let empty: &Container = &EMPTY;
+    match CONTAINERS.insert(id, empty, BPF_NOEXIST.into()) {
         Ok(()) => true,
         Err(_) => {
             count(Loss::Containers);

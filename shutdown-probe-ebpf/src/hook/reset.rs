@@ -67,7 +67,7 @@ pub fn sent(desk: Desk, arguments: *const c_void) {
             refused(papers);
         }
     } else if segment.payload > 0 {
-        after_close(papers);
+        after_close(papers, segment.payload);
     }
 }
 
@@ -130,7 +130,7 @@ fn refused(papers: &mut Papers) {
 
 /// The peer's bytes crossed our FIN, or came long after it.
 #[inline(always)]
-fn after_close(papers: &mut Papers) {
+fn after_close(papers: &mut Papers, payload: u32) {
     let record = &mut papers.record;
     let Some(closed) = closed(&record.tuple) else { return };
     let previous = closed.fate.get();
@@ -145,6 +145,7 @@ fn after_close(papers: &mut Papers) {
     container.move_fate(previous, fate);
     clear(&mut record.evidence);
     record.evidence.undelivered = undelivered;
+    record.evidence.unread = payload;
     record.previous_fate = previous;
     tell_revised(record, closed);
 }

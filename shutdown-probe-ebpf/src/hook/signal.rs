@@ -18,7 +18,7 @@ const SEND_SIG_PRIV: Address = 1;
 
 #[inline(always)]
 fn is_stop_signal(signal: u32) -> bool {
-    signal >= 1 && signal <= 64 && STOP_SIGNALS.load() >> (signal - 1) & 1 == 1
+    (1..=64).contains(&signal) && STOP_SIGNALS.load() >> (signal - 1) & 1 == 1
 }
 
 /// `signal_generate`.

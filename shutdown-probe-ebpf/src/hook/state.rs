@@ -5,9 +5,9 @@ use crate::container::{Known, of_cgroup, of_current};
 use crate::desk::{Desk, clear, put_process, through_memory};
 use crate::emit::{emit, header, now, send};
 use crate::kernel::{Sock, Task, Tcp};
-use crate::listener::{add_listener, listening_at};
+use crate::listener::{add_closed_listener, add_listener, listening_at};
 use crate::maps::{CLOSED, Closed, Socket, closed};
-use shutdown_probe_common::connection::{ListenAddress, Process, flag, role};
+use shutdown_probe_common::connection::{ListenAddress, Process, Tuple, flag, role};
 use shutdown_probe_common::fate::Fate;
 use shutdown_probe_common::record::{ConnectionRecord, ListenerRecord, connection_event, kind};
 
@@ -121,8 +121,9 @@ fn remember_closed(record: &ConnectionRecord, closed: &mut Closed) {
     closed.undelivered.set(record.evidence.undelivered);
     closed.fate.set(record.fate);
     closed.role = record.role;
+    let (tuple, closed): (&Tuple, &Closed) = (&record.tuple, closed);
     // An old entry gives way to a new one; it cannot fail for want of room.
-    let _ = CLOSED.insert(&record.tuple, &*closed, 0);
+    let _ = CLOSED.insert(tuple, closed, 0);
 }
 
 /// The last of a connection that we ended before: what became of its bytes is known now.
@@ -206,18 +207,24 @@ fn listens(tcp: Tcp) {
 fn listens_no_more(tcp: Tcp) {
     let Some(papers) = Desk::State.take() else { return };
     tcp.put_listen_address(&mut papers.address);
-    let Some(listener) = listening_at(&papers.address) else { return };
+    let current = Task::current();
+    let process = current.process();
+    // It may have been forgotten for others that were used since.
+    let known = listening_at(&papers.address).or_else(|| {
+        let container = of_cgroup(tcp.cgroup_id())?;
+        add_closed_listener(&papers.address, container, process)
+    });
+    let Some(listener) = known else { return };
     let left = listener.sockets.get().saturating_sub(1);
     listener.sockets.set(left);
     if left == 0 {
         listener.closed_at.set(now());
     }
     let Some(container) = Known::get(listener.container.get()) else { return };
-    let current = Task::current();
     let exiting = current.is_exiting();
     if exiting || container.is_narrating() {
         let flags = if exiting { flag::CLOSER_EXITING } else { 0 };
-        tell_listener(container.id, current.process(), &papers.address, 0, flags);
+        tell_listener(container.id, process, &papers.address, 0, flags);
     }
 }
 

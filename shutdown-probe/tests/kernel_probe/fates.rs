@@ -7,7 +7,7 @@ use shutdown_probe_common::fate::Fate;
 use shutdown_probe_common::record::{Record, connection_event};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -115,8 +115,8 @@ fn after_the_kill_connections_are_refused() {
 }
 
 #[test]
-fn a_wildcard_listener_refuses_too() {
-    for address in [Address::V4Any, Address::V6Any] {
+fn listeners_of_every_kind_refuse() {
+    for address in [Address::V4Any, Address::V6Any, Address::Mptcp] {
         let (mut stage, container, port) = Service::at(address).killed();
         TcpStream::connect(("127.0.0.1", port)).unwrap_err();
         stage.wait(&container, "a refusal", |record| matches!(record, Record::Refused(_)).then_some(()));
@@ -144,6 +144,7 @@ fn a_request_that_crosses_the_end_moves_the_fate() {
     let revision = stage.wait_connection(&container, keep_alive.port, connection_event::REVISED);
     assert_eq!(Fate::from_wire(revision.previous_fate), Some(Fate::ClosedIdle));
     assert_tuple(&revision.tuple, port, keep_alive.port);
+    assert_eq!(revision.evidence.unread as usize, REQUEST.len());
     let fates = stage.counters(&container).fates;
     assert_eq!((fates[Fate::ClosedIdle as usize], fates[Fate::RequestAfterClose as usize]), (0, 1));
 }
@@ -311,6 +312,43 @@ fn a_client_without_mptcp_is_measured_on_an_mptcp_listener() {
     let (mut stage, container, _) = service.killed();
     assert_eq!(stage.fate(&container, in_flight.port), Fate::UnansweredRequest);
     assert_eq!(stage.fate(&container, idle.port), Fate::ClosedIdle);
+}
+
+#[test]
+fn an_mptcp_connection_is_not_measured() {
+    let mut service = Service::at(Address::Mptcp);
+    let mut client = mptcp_client(service.port);
+    let fd = service.server.accept(service.listener);
+    client.stream.write_all(REQUEST).unwrap();
+    assert_eq!(service.server.read(fd, 4096), REQUEST.len() as i64);
+    let (mut stage, container, _) = service.killed();
+    let port = client.port;
+    // Its subflows outlive it until both sides have said that they are done.
+    drop(client);
+    assert_eq!(stage.fate(&container, port), Fate::NotMeasured);
+    let end = stage.wait_connection(&container, port, connection_event::ENDED);
+    assert!(end.evidence.has(flag::OPAQUE), "{end:?}");
+}
+
+/// A client that speaks MPTCP.
+fn mptcp_client(port: u16) -> Client {
+    // SAFETY: plain values; the descriptor is nobody else's.
+    let stream = unsafe {
+        let fd = libc::socket(libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_MPTCP);
+        assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+        TcpStream::from_raw_fd(fd)
+    };
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: port.to_be(),
+        sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes([127, 0, 0, 1]) },
+        sin_zero: [0; 8],
+    };
+    let length = size_of_val(&address) as libc::socklen_t;
+    // SAFETY: the address has the length that is passed with it.
+    let connected = unsafe { libc::connect(stream.as_raw_fd(), (&raw const address).cast(), length) };
+    assert_eq!(connected, 0, "{}", std::io::Error::last_os_error());
+    Client { port: stream.local_addr().unwrap().port(), stream }
 }
 
 #[test]
