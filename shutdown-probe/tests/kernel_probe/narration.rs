@@ -1,8 +1,9 @@
 //! Records come inside a termination only; counters always.
 
 use crate::puppet::Address;
-use crate::stage::{SHORTLY, Stage, client, header};
+use crate::stage::{Directory, SHORTLY, Stage, client, header};
 use shutdown_probe_common::fate::Fate;
+use shutdown_probe_common::loss::Loss;
 use shutdown_probe_common::record::{Record, connection_event, kind};
 use std::io::{Read, Write};
 use std::thread::sleep;
@@ -98,6 +99,48 @@ fn counters_and_records_agree() {
     for (fate, count) in expected {
         assert_eq!(told[fate as usize], count, "{fate:?} of {told:?}");
     }
+}
+
+#[test]
+fn what_the_ring_cannot_hold_is_counted() {
+    let mut stage = Stage::with_ring(Directory::new(), 4096);
+    let container = stage.container("storm");
+    let mut server = container.puppet();
+    let (listener, port) = server.listen(Address::V4Loopback);
+    let clients: Vec<_> = (0..60)
+        .map(|_| {
+            let mut client = client(port);
+            let fd = server.accept(listener);
+            client.stream.write_all(b"ask").unwrap();
+            server.read(fd, 3);
+            client
+        })
+        .collect();
+    stage.records();
+    server.kill();
+    stage.wait_counted(&container, Fate::UnansweredRequest, clients.len() as u64);
+    let told = stage.settled(&container);
+    let told = told.iter().filter(|record| matches!(record, Record::Connection(_))).count() as u64;
+    let lost = stage.counters(&container).lost;
+    assert!(told < 60 && lost >= 60 - told, "{told} told, {lost} lost");
+    assert_eq!(stage.probes.losses()[Loss::Ring as usize], (Loss::Ring, lost));
+}
+
+#[test]
+fn a_ring_half_full_calls_the_reader() {
+    let mut stage = Stage::with_ring(Directory::new(), 4096);
+    let container = stage.container("called");
+    let mut server = container.puppet();
+    stage.records();
+    let sleeper = stage.sleeper();
+    sleep(SHORTLY);
+    server.listen(Address::V4Loopback);
+    sleep(SHORTLY);
+    assert!(!sleeper.is_finished(), "one record can wait");
+    for _ in 0..40 {
+        server.listen(Address::V4Loopback);
+    }
+    assert!(sleeper.join().unwrap(), "nobody called");
 }
 
 #[test]

@@ -8,11 +8,12 @@ use shutdown_probe_common::fate::Fate;
 use shutdown_probe_common::record::{ConnectionRecord, Header, Record, connection_event};
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::thread::sleep;
+use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
 /// Longer than any machine needs; a test that waits so long has failed.
@@ -120,8 +121,14 @@ impl Stage {
 
     /// Watches this directory.
     pub fn over(directory: Directory) -> Self {
+        Self::with_ring(directory, Settings::default().ring_bytes)
+    }
+
+    /// Watches this directory, with a ring of this size.
+    pub fn with_ring(directory: Directory, ring_bytes: u32) -> Self {
         let watch = Watch::Children(directory.path().to_owned());
-        let mut probes = Probes::attach(&Settings { watch, ..Settings::default() }).unwrap();
+        let settings = Settings { watch, ring_bytes, ..Settings::default() };
+        let mut probes = Probes::attach(&settings).unwrap();
         let table = probes.containers();
         let reader = probes.take_reader().unwrap();
         Self { probes, table, reader, records: Vec::new(), directory }
@@ -135,6 +142,14 @@ impl Stage {
     /// Lets the container be narrated until the test ends.
     pub fn narrate(&self, container: &Container) {
         self.table.narrate_until(container.id, CONFIRMED).unwrap();
+    }
+
+    /// Somebody who sleeps until the kernel side calls for the reader. The ring has to be empty.
+    pub fn sleeper(&self) -> JoinHandle<bool> {
+        let mut poll = libc::pollfd { fd: self.reader.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let milliseconds = PATIENCE.as_millis() as i32;
+        // SAFETY: one structure, which the thread owns.
+        spawn(move || unsafe { libc::poll(&raw mut poll, 1, milliseconds) == 1 })
     }
 
     /// All that was said so far.
