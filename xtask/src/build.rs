@@ -33,7 +33,7 @@ impl Profile {
     }
 
     /// For cargo's `--profile`.
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Dev => "dev",
             Self::Release => "release",

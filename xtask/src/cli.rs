@@ -2,6 +2,7 @@
 
 use crate::bench;
 use crate::test::Step;
+use crate::vm;
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 
@@ -15,6 +16,7 @@ Examples:
 
 Environment:
   SHUTDOWN_PROBE_BPF_TOOLCHAIN      'nightly' or 'debian': the eBPF compiler to use
+  SHUTDOWN_PROBE_DEBIAN_MIRROR      where `vm` gets Debian's kernels, if not where apt gets packages
   NO_COLOR                          no colours
 
 Exit status: 0 done, 1 a step failed, 2 wrong usage, 3 a tool is missing.";
@@ -78,6 +80,17 @@ pub enum Command {
     /// on the machine. Peers (bpftrace, tcplife, tcpstates) are measured too where they are installed.
     #[command(after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench --quick --only throughput")]
     Bench(bench::Arguments),
+    /// Boot other kernels in virtual machines, and run the kernel tests and a part of the zoo on each
+    ///
+    /// Debian's kernels are fetched with apt and kept in the user's cache, or at target/vm. Needs no root, unless
+    /// QEMU has to be installed.
+    #[command(
+        after_help = "Examples:\n  cargo xtask vm\n  cargo xtask vm 6.1 --keep\n  cargo xtask vm --write-docs"
+    )]
+    Vm(vm::Arguments),
+    /// What PID 1 of such a machine does
+    #[command(hide = true)]
+    VmGuest,
     /// Write docs/metrics.md from the daemon's own table
     #[command(after_help = "Examples:\n  cargo xtask docs\n  cargo xtask docs --check")]
     Docs {

@@ -16,6 +16,7 @@ mod setup;
 mod terminal;
 mod test;
 mod toolchain;
+mod vm;
 mod workspace;
 mod zoo;
 
@@ -45,6 +46,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test { quick, only } => test::run(&context, quick, only),
         Command::Zoo { args } => zoo::run(&context, &args),
         Command::Demo => zoo::demo(&context),
+        Command::Vm(arguments) => vm::run(&context, &arguments),
+        Command::VmGuest => vm::guest::run(),
         Command::Bench(arguments) => bench::run(&context, &arguments),
         Command::Docs { check } => docs::run(&context, check),
     }

@@ -63,4 +63,8 @@ impl Workspace {
     pub fn metrics_doc(&self) -> PathBuf {
         self.root.join("docs/metrics.md")
     }
+
+    pub fn kernels_doc(&self) -> PathBuf {
+        self.root.join("docs/kernels.md")
+    }
 }

@@ -16,6 +16,8 @@ pub struct ProgramStats {
     pub run_time_ns: u64,
     /// How often the kernel skipped it because it ran on that CPU already.
     pub recursion_misses: u64,
+    /// How many instructions the verifier walked through to accept it; 0 where the kernel does not say.
+    pub verified_instructions: u64,
 }
 
 /// The statistics of every loaded program, by name.
@@ -42,6 +44,7 @@ fn parse(name: &str, info: &str) -> ProgramStats {
         run_count: value("run_cnt"),
         run_time_ns: value("run_time_ns"),
         recursion_misses: value("recursion_misses"),
+        verified_instructions: value("verified_insns"),
     }
 }
 
@@ -51,9 +54,15 @@ mod tests {
 
     #[test]
     fn the_kernels_words_are_understood() {
-        let info = "pos:\t0\nprog_type:\t26\nrun_time_ns:\t1200\nrun_cnt:\t10\nrecursion_misses:\t3\n";
-        let expected =
-            ProgramStats { name: "tcp_read".into(), run_count: 10, run_time_ns: 1200, recursion_misses: 3 };
+        let info = "pos:\t0\nprog_type:\t26\nrun_time_ns:\t1200\nrun_cnt:\t10\nrecursion_misses:\t3\n\
+                    verified_insns:\t250\n";
+        let expected = ProgramStats {
+            name: "tcp_read".into(),
+            run_count: 10,
+            run_time_ns: 1200,
+            recursion_misses: 3,
+            verified_instructions: 250,
+        };
         assert_eq!(parse("tcp_read", info), expected);
         assert_eq!(parse("tcp_read", "").run_count, 0);
     }

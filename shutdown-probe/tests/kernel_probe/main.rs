@@ -10,5 +10,6 @@ mod existing;
 mod fates;
 mod narration;
 mod processes;
+mod programs;
 mod puppet;
 mod stage;

@@ -40,7 +40,7 @@ pub fn run(context: &Context, scope: Scope) -> Result<()> {
     report_toolchains(&survey);
     let tools = match scope {
         Scope::Build => Vec::new(),
-        Scope::BuildAndTest => tool::missing(context),
+        Scope::BuildAndTest => tool::missing(context, &tool::TOOLS),
     };
     let toolchain_missing = survey.findings().iter().all(|finding| finding.toolchain.is_err());
     let from_debian = toolchain_missing && survey.allows(Kind::Debian);
@@ -56,6 +56,19 @@ pub fn run(context: &Context, scope: Scope) -> Result<()> {
         venv::ensure(context)?;
     }
     Ok(())
+}
+
+/// What `vm` needs besides a build.
+///
+/// # Errors
+/// As [`run`].
+pub fn ensure_virtual_machines(context: &Context) -> Result<()> {
+    let missing = tool::missing(context, &tool::VIRTUAL_MACHINE_TOOLS);
+    let os = OsRelease::of_this_machine();
+    if !missing.is_empty() && !os.is_debian() {
+        return Err(by_hand(&os, false, &missing).into());
+    }
+    install_packages(context, &os, false, &missing)
 }
 
 fn report_toolchains(survey: &Survey) {

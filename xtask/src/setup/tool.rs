@@ -50,7 +50,8 @@ impl Tool {
     }
 }
 
-const TOOLS: [Tool; 16] = [
+/// What tests need.
+pub const TOOLS: [Tool; 16] = [
     Tool::program("node", &["nodejs"], "services of the zoo"),
     Tool::program("python3", &["python3"], "services of the zoo"),
     Tool::program("python3 venv", &["python3-venv"], "services of the zoo")
@@ -72,10 +73,21 @@ const TOOLS: [Tool; 16] = [
     Tool::program("promtool", &["prometheus"], "metrics and alert rules").starts("prometheus"),
 ];
 
-/// Reports all of them and returns those that are not there.
-pub fn missing(context: &Context) -> Vec<&'static Tool> {
+/// What virtual machines need. Large, so nobody gets it who does not ask for them.
+pub const VIRTUAL_MACHINE_TOOLS: [Tool; 7] = [
+    Tool::program("qemu-system-x86_64", &["qemu-system-x86"], "virtual machines"),
+    Tool::program("apt-get", &["apt"], "kernels of Debian").recognised_by(&["apt-get", "apt-cache"]),
+    Tool::program("dpkg-deb", &["dpkg"], "kernels of Debian"),
+    Tool::program("strip", &["binutils"], "programs of guests"),
+    Tool::program("ldd", &["libc-bin"], "programs of guests"),
+    Tool::program("ip", &["iproute2"], "programs of guests"),
+    Tool::program("kill", &["procps"], "programs of guests"),
+];
+
+/// Reports the tools and returns those that are not there.
+pub fn missing(context: &Context, tools: &'static [Tool]) -> Vec<&'static Tool> {
     let mut missing = Vec::new();
-    for tool in &TOOLS {
+    for tool in tools {
         match tool.find(context) {
             Some(path) => line(Status::Found, tool.name, path),
             None => {
@@ -142,7 +154,7 @@ mod tests {
 
     #[test]
     fn every_tool_has_a_package_and_a_purpose() {
-        for tool in &TOOLS {
+        for tool in TOOLS.iter().chain(&VIRTUAL_MACHINE_TOOLS) {
             assert!(!tool.packages.is_empty() && !tool.purpose.is_empty(), "{}", tool.name);
         }
     }

@@ -3,6 +3,7 @@
 //! They are built as the current user and run as root. Invariant: none is left out in silence. A file without
 //! a test target, a target without a test, and an ignored test all fail here.
 
+use crate::build::Profile;
 use crate::cargo::{self, Executable};
 use crate::command;
 use crate::context::Context;
@@ -19,21 +20,36 @@ const WHY: &str = "load eBPF programs in the kernel tests";
 
 /// Builds and runs all of them.
 pub fn run(context: &Context) -> Result<()> {
+    build(context, Profile::Dev)?.iter().try_for_each(|test| run_as_root(context, test))
+}
+
+/// Builds all of them, and the daemon they run.
+pub fn build(context: &Context, profile: Profile) -> Result<Vec<Executable>> {
     let directory = context.workspace.daemon_crate();
     let expected = test_files(&directory.join("tests"))?;
     ensure!(!expected.is_empty(), "there is no {PACKAGE}/tests/{PREFIX}*.rs to run");
-    let built = build(context)?;
+    let built = compile(context, profile)?;
     let missing: Vec<_> =
         expected.iter().filter(|name| built.iter().all(|test| test.name != **name)).collect();
     if !missing.is_empty() {
         bail!("no [[test]] with required-features = [\"{FEATURE}\"] in {PACKAGE}/Cargo.toml for {missing:?}");
     }
-    built.iter().try_for_each(|test| run_as_root(context, test))
+    Ok(built)
 }
 
-fn build(context: &Context) -> Result<Vec<Executable>> {
+fn compile(context: &Context, profile: Profile) -> Result<Vec<Executable>> {
     let mut build = cargo::workspace(context, "test")?;
-    build.args(["--package", PACKAGE, "--features", FEATURE, "--test", "kernel*", "--no-run"]);
+    build.args([
+        "--package",
+        PACKAGE,
+        "--features",
+        FEATURE,
+        "--test",
+        "kernel*",
+        "--no-run",
+        "--profile",
+        profile.name(),
+    ]);
     let mut built = cargo::executables(&mut build)?;
     // The daemon itself is built along.
     built.retain(|executable| executable.name.starts_with(PREFIX));

@@ -1,7 +1,7 @@
 //! `test`: the steps a change has to pass, in order, up to the first failure.
 
 mod dependencies;
-mod kernel;
+pub mod kernel;
 mod lint;
 mod summary;
 
