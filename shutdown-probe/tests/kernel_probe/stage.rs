@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::thread::{JoinHandle, sleep, spawn};
+use std::thread::{JoinHandle, panicking, sleep, spawn};
 use std::time::{Duration, Instant};
 
 /// Longer than any machine needs; a test that waits so long has failed.
@@ -51,6 +51,7 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         remove(&self.0);
+        assert!(panicking() || !self.0.exists(), "{} is left behind", self.0.display());
     }
 }
 
