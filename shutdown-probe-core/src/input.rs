@@ -196,9 +196,9 @@ pub enum Sender {
     Outside,
     /// A process of the container, itself included.
     Inside,
-    /// The kernel, on nobody's or an outsider's behalf: OOM killer, `cgroup.kill`, terminal.
+    /// The kernel by itself: a terminal, the OOM killer while an outsider allocates.
     Kernel,
-    /// The kernel, on behalf of a process of the container: end of a PID namespace, parent-death signal.
+    /// The kernel while a process of the container runs: end of a PID namespace, OOM killer.
     KernelInside,
 }
 
