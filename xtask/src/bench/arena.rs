@@ -47,7 +47,7 @@ impl Arena {
         fs::create_dir(&cgroup).with_context(|| cgroup.display().to_string())?;
         let clean_up = Afterwards::run(CLEAN_UP, &[cgroup.as_ref(), directory.as_ref()])?;
         let arena = Self {
-            daemon_program: context.workspace.daemon(Profile::Release),
+            daemon_program: directory.join("shutdown-probe"),
             server_cpu,
             client_cpu,
             search_path: context.search_path.clone(),
@@ -55,6 +55,9 @@ impl Arena {
             cgroup,
             _clean_up: clean_up,
         };
+        // A copy: a build meanwhile would change what is measured.
+        let built = context.workspace.daemon(Profile::Release);
+        fs::copy(&built, &arena.daemon_program).with_context(|| built.display().to_string())?;
         fs::create_dir(arena.watched())?;
         fs::create_dir(arena.outside())?;
         Ok(arena)

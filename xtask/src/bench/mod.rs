@@ -31,7 +31,7 @@ use anyhow::{Context as _, Result};
 use arena::Arena;
 use clap::{Args, ValueEnum};
 use plan::Plan;
-use report::Report;
+use report::{Report, shown};
 use std::env;
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -86,7 +86,6 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         return outside(context, arguments);
     }
     let report = measure(context, arguments)?;
-    print!("{report}");
     match &arguments.json {
         None => Ok(()),
         Some(path) => {
@@ -125,25 +124,26 @@ fn require(context: &Context, programs: &[&str]) -> Result<()> {
     Err(MissingTool::new(format!("not installed: {}", missing.join(", ")), ["cargo xtask setup"]).into())
 }
 
+/// Writes each section as soon as it is measured.
 fn measure(context: &Context, arguments: &Arguments) -> Result<Report> {
     let plan = Plan::new(arguments.quick);
     let wanted = |section| arguments.only.is_none_or(|only| only == section);
     let arena = Arena::make(context)?;
-    let mut report = Report::new(machine::describe(context)?, plan);
+    let mut report = Report::begin(machine::describe(context)?, plan);
     if wanted(Section::Hooks) {
-        report.hooks = Some(hooks::measure(&arena, &plan)?);
+        report.hooks = Some(shown("Cost of each hook", hooks::measure(&arena, &plan)?));
     }
     if wanted(Section::Footprint) {
-        report.footprint = Some(footprint::measure(&arena, &plan)?);
+        report.footprint = Some(shown("Footprint", footprint::measure(&arena, &plan)?));
     }
     if wanted(Section::Delay) {
-        report.delay = Some(delay::measure(&arena, &plan)?);
+        report.delay = Some(shown("From exit to metric", delay::measure(&arena, &plan)?));
     }
     if wanted(Section::Remains) {
-        report.remains = Some(remains::measure(&arena)?);
+        report.remains = Some(shown("After the daemon", remains::measure(&arena)?));
     }
     if wanted(Section::Throughput) {
-        report.throughput = Some(throughput::measure(&arena, &plan)?);
+        report.throughput = Some(shown("Throughput", throughput::measure(&arena, &plan)?));
     }
     Ok(report)
 }

@@ -15,35 +15,28 @@ use std::fmt;
 pub struct Report {
     pub machine: Machine,
     pub plan: Plan,
-    pub throughput: Option<Throughput>,
     pub hooks: Option<Hooks>,
     pub footprint: Option<Footprint>,
     pub delay: Option<Delay>,
     pub remains: Option<Remains>,
+    pub throughput: Option<Throughput>,
 }
 
 impl Report {
-    pub fn new(machine: Machine, plan: Plan) -> Self {
-        Self { machine, plan, throughput: None, hooks: None, footprint: None, delay: None, remains: None }
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.machine)?;
-        if self.plan.quick {
-            writeln!(f, "Measured with `--quick`: too little to rely on.\n")?;
+    /// Says where and how it is measured.
+    pub fn begin(machine: Machine, plan: Plan) -> Self {
+        println!("{machine}");
+        if plan.quick {
+            println!("Measured with `--quick`: too little to rely on.\n");
         }
-        section(f, "Throughput", self.throughput.as_ref())?;
-        section(f, "Cost of each hook", self.hooks.as_ref())?;
-        section(f, "Footprint", self.footprint.as_ref())?;
-        section(f, "From exit to metric", self.delay.as_ref())?;
-        section(f, "After the daemon", self.remains.as_ref())
+        Self { machine, plan, hooks: None, footprint: None, delay: None, remains: None, throughput: None }
     }
 }
 
-fn section(f: &mut fmt::Formatter<'_>, title: &str, content: Option<&impl fmt::Display>) -> fmt::Result {
-    content.map_or(Ok(()), |content| writeln!(f, "## {title}\n\n{content}"))
+/// Writes a section, and hands it on.
+pub fn shown<T: fmt::Display>(title: &str, section: T) -> T {
+    println!("## {title}\n\n{section}");
+    section
 }
 
 impl fmt::Display for Machine {

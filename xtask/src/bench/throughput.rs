@@ -82,7 +82,8 @@ impl Bench<'_> {
             ));
             for (observer, pairs) in &mut all {
                 if !observer.is_peer() || round < self.plan.peer_pairs {
-                    pairs.push(self.pair(*observer, round)?);
+                    let pair = self.pair(*observer, round);
+                    pairs.push(pair.with_context(|| format!("{}, round {}", observer.name(), round + 1))?);
                 }
             }
         }
@@ -101,8 +102,8 @@ impl Bench<'_> {
     }
 
     fn run_with(&self, observer: Observer) -> Result<Served> {
-        let attached = observer.attach(self.arena).with_context(|| observer.name())?;
-        let served = self.run()?;
+        let attached = observer.attach(self.arena)?;
+        let served = self.run().context("attached")?;
         attached.detach()?;
         Ok(served)
     }
