@@ -10,6 +10,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Kills what is left in the cgroups, and removes them and the directory.
 const CLEAN_UP: &str = "\
@@ -90,6 +91,17 @@ impl Arena {
         let mut command = entering(cgroup, program);
         command.env("PATH", self.search_path.value()?);
         Ok(command)
+    }
+
+    /// What all that runs here, or ran, has used of the CPUs.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        let path = self.cgroup.join("cpu.stat");
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let usage = text.lines().find_map(|line| line.strip_prefix("usage_usec "));
+        Ok(Duration::from_micros(usage.context("no usage_usec in cpu.stat")?.parse()?))
     }
 
     /// Whether there is such a program.

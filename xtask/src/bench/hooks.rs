@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 const SWITCH_BACK: &str = "echo \"$1\" > /proc/sys/kernel/bpf_stats_enabled";
@@ -35,6 +36,8 @@ pub struct Scenario {
     pub load: Load,
     pub client: Client,
     pub served: Served,
+    /// CPU time of server, client and daemon together for a request.
+    pub request_cpu_seconds: f64,
     pub hooks: Vec<Hook>,
     /// CPU time of the daemon itself, as a part of one CPU.
     pub daemon_cpu: f64,
@@ -71,9 +74,9 @@ impl Scenario {
         self.hooks.iter().map(Hook::ns_per_request).sum()
     }
 
-    /// As a part of the time of the two CPUs that the load was given.
-    fn share_of_cpu(&self) -> f64 {
-        self.ns_per_request() * self.served.per_second / 2e9
+    /// As a part of what a request takes at both of its ends.
+    fn share_of_request(&self) -> f64 {
+        self.ns_per_request() / (self.request_cpu_seconds * 1e9)
     }
 }
 
@@ -109,7 +112,7 @@ fn floor(arena: &Arena, plan: &Plan, server: &Server) -> Result<Option<f64>> {
     let before = held.programs()?;
     let served = Load::KeepAlive.run(arena, server, &arena.outside(), plan.load_seconds)?;
     let hooks = difference(&before, &held.programs()?, served.requests, 0.0);
-    empty.end(Signal::INT)?;
+    empty.end(Signal::KILL)?;
     ensure!(hooks.len() == 1, "the empty program is not one: {hooks:?}");
     Ok(Some(hooks[0].gross_ns))
 }
@@ -129,17 +132,29 @@ impl Bench<'_> {
         // What happens once, as a container and its connections become known, is no part of a request.
         load.run(self.arena, self.server, &cgroup, 1)?;
         let held = self.daemon.held()?;
-        let (before, cpu_before) = (held.programs()?, self.daemon.process.cpu_time()?);
+        let (before, cpu_before) = (held.programs()?, self.cpu_times()?);
         let served = load.run(self.arena, self.server, &cgroup, self.plan.load_seconds)?;
-        let (after, cpu_after) = (held.programs()?, self.daemon.process.cpu_time()?);
+        let (after, cpu_after) = (held.programs()?, self.cpu_times()?);
+        let request_cpu = cpu_after.all - cpu_before.all;
+        let daemon_cpu = cpu_after.daemon - cpu_before.daemon;
         Ok(Scenario {
             load,
             client,
             served,
+            request_cpu_seconds: request_cpu.as_secs_f64() / served.requests as f64,
             hooks: difference(&before, &after, served.requests, self.floor_ns.unwrap_or(0.0)),
-            daemon_cpu: cpu_after.saturating_sub(cpu_before).as_secs_f64() / self.plan.load_seconds as f64,
+            daemon_cpu: daemon_cpu.as_secs_f64() / self.plan.load_seconds as f64,
         })
     }
+
+    fn cpu_times(&self) -> Result<CpuTimes> {
+        Ok(CpuTimes { all: self.arena.cpu_time()?, daemon: self.daemon.process.cpu_time()? })
+    }
+}
+
+struct CpuTimes {
+    all: Duration,
+    daemon: Duration,
 }
 
 impl Client {
@@ -213,9 +228,11 @@ impl fmt::Display for Scenario {
         writeln!(f, "{table}")?;
         writeln!(
             f,
-            "{:.0} requests/s; {:.2} % of the time of both CPUs. The daemon's own CPU time: {:.2} % of one CPU.",
+            "{:.1} % of the {:.1} µs of CPU time that a request takes at both ends, at {:.0} requests/s. The daemon's \
+             own CPU time: {:.2} % of one CPU.",
+            self.share_of_request() * 100.0,
+            self.request_cpu_seconds * 1e6,
             self.served.per_second,
-            self.share_of_cpu() * 100.0,
             self.daemon_cpu * 100.0,
         )
     }

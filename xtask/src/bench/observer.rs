@@ -128,7 +128,8 @@ pub enum Attached {
 }
 
 impl Attached {
-    /// Ends it, as its user would.
+    /// Ends it. Nothing that a peer would write at its end is wanted, and a busy machine may keep it from ending on
+    /// a milder signal.
     ///
     /// # Errors
     /// When it had ended by itself, so that what was measured is something else.
@@ -136,7 +137,7 @@ impl Attached {
         match self {
             Self::Nothing => return Ok(()),
             Self::Daemon(daemon) => daemon.end(Signal::TERM)?,
-            Self::Peer(process) => process.end(Signal::INT)?,
+            Self::Peer(process) => process.end(Signal::KILL)?,
         };
         sleep(CALM);
         Ok(())
