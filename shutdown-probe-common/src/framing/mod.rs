@@ -1,0 +1,86 @@
+//! What the bytes of a connection mean, as far as its end needs it: which requests are open, which
+//! answers are whole. No payload is kept but what a token split between two calls needs.
+//!
+//! One set of pure functions, run by the kernel side and by tests: [`Framing`] is fed what the
+//! application read and wrote, in order, each byte once, and says at any moment what is in [`Hand`].
+//!
+//! Invariants: any bytes are accepted and nothing panics; what breaks the protocol, or was not
+//! seen, makes the connection [`protocol::UNKNOWN`] for good; a call costs at most its bytes.
+
+use bytemuck::{Pod, Zeroable};
+
+/// How many bytes are looked at together.
+pub const WINDOW: usize = 256;
+
+/// The values of [`Framing::protocol`].
+pub mod protocol {
+    /// Nothing was read yet.
+    pub const UNSEEN: u8 = 0;
+    /// Not one of the others, or not followed any more: bytes are counted, not understood.
+    pub const UNKNOWN: u8 = 1;
+    /// HTTP/1.0 and 1.1 (RFC 9112).
+    pub const HTTP1: u8 = 2;
+    /// HTTP/2 (RFC 9113) in the clear.
+    pub const HTTP2: u8 = 3;
+    /// TLS 1.2 and 1.3 (RFC 5246, RFC 8446): records are told apart, not read.
+    pub const TLS: u8 = 4;
+}
+
+/// Bits of [`Framed::flags`].
+pub mod framing_flag {
+    /// Inferred, not proved.
+    pub const LIKELY: u8 = 1 << 0;
+    /// The server had sent GOAWAY.
+    pub const GOAWAY: u8 = 1 << 1;
+    /// Upgraded by 101 or CONNECT: no more requests and answers, a stream of bytes.
+    pub const UPGRADED: u8 = 1 << 2;
+}
+
+/// Who wrote the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The client: requests.
+    Inbound,
+    /// The server: answers.
+    Outbound,
+}
+
+/// What the server had in hand.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hand {
+    /// Not known: bytes alone have to tell.
+    Unknown = 0,
+    /// Nothing: every request is answered in full.
+    Nothing = 1,
+    /// A request of which too little has come to answer it.
+    HalfRequest = 2,
+    /// A request of whose final answer no byte was written.
+    Request = 3,
+    /// An answer that was begun and is not whole.
+    Answer = 4,
+    /// An answer that has no length: it ends where the connection ends.
+    AnswerUntilClose = 5,
+}
+
+/// What is known of a connection by its protocol.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Framed {
+    /// The whole length of the answer in hand, head and body, in bytes. 0: not known.
+    pub expected: u64,
+    /// Of which so many were written.
+    pub begun: u64,
+    /// Streams of HTTP/2 that were open, or that the server reset since the termination began.
+    pub streams: u32,
+    /// One of [`protocol`].
+    pub protocol: u8,
+    /// A [`Hand`].
+    pub hand: u8,
+    /// Bits of [`framing_flag`].
+    pub flags: u8,
+    /// Explicit padding, always 0.
+    pub reserved: u8,
+}
+
+const _: () = assert!(size_of::<Framed>() == 24);
