@@ -4,11 +4,11 @@ use crate::cargo;
 use crate::command;
 use crate::context::Context;
 use crate::failure::MissingTool;
+use crate::image::Architecture;
 use crate::toolchain::{self, Toolchain};
 use anyhow::{Context as _, Result, anyhow};
-use std::env::consts::ARCH;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const TARGET: &str = "bpfel-unknown-none";
 
@@ -46,7 +46,7 @@ impl Profile {
 /// # Errors
 /// [`MissingTool`] when no toolchain is complete; otherwise when one of the builds fails.
 pub fn run(context: &Context, profile: Profile) -> Result<()> {
-    ebpf(context)?;
+    ebpf(context, Architecture::of_this_machine())?;
     package(context, "shutdown-probe", profile)?;
     println!("built {}", relative(context, &context.workspace.daemon(profile)));
     Ok(())
@@ -58,8 +58,28 @@ pub fn package(context: &Context, name: &str, profile: Profile) -> Result<()> {
     command::run(build.args(["--package", name, "--profile", profile.name()]))
 }
 
+/// Builds the release daemon linked statically, for any Linux of that architecture, and returns where it is.
+///
+/// # Errors
+/// As [`run`]; for another architecture also when its linker or its standard library is not installed.
+pub fn static_daemon(context: &Context, architecture: Architecture) -> Result<PathBuf> {
+    ebpf(context, architecture)?;
+    let target = architecture.target();
+    let mut build = cargo::workspace(context, "build")?;
+    build
+        .args(["--package", "shutdown-probe", "--release", "--target", target])
+        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .env("SHUTDOWN_PROBE_BPF_OBJECT", context.workspace.ebpf_object(architecture));
+    if architecture != Architecture::of_this_machine() {
+        build.env(architecture.linker_variable(), architecture.linker());
+    }
+    command::run(&mut build)
+        .with_context(|| format!("building for {target}: `rustup target add {target}`?"))?;
+    Ok(context.workspace.target().join(target).join("release/shutdown-probe"))
+}
+
 /// Builds the eBPF object. Quick when nothing has changed.
-fn ebpf(context: &Context) -> Result<()> {
+fn ebpf(context: &Context, architecture: Architecture) -> Result<()> {
     let toolchain = complete_toolchain(context)?;
     println!("eBPF side with {toolchain}");
     let mut build = toolchain.cargo(context)?;
@@ -67,11 +87,11 @@ fn ebpf(context: &Context) -> Result<()> {
         .args(["build", "--release", "--target", TARGET])
         .args(toolchain.core_arguments())
         .arg("--target-dir")
-        .arg(context.workspace.ebpf_target())
+        .arg(context.workspace.ebpf_target(architecture))
         .current_dir(context.workspace.ebpf_crate())
-        .env("CARGO_ENCODED_RUSTFLAGS", flags().join("\x1f"));
+        .env("CARGO_ENCODED_RUSTFLAGS", flags(architecture).join("\x1f"));
     let object = only_program(cargo::executables(&mut build)?)?;
-    publish(&object.path, &context.workspace.ebpf_object())
+    publish(&object.path, &context.workspace.ebpf_object(architecture))
 }
 
 fn complete_toolchain(context: &Context) -> Result<Toolchain> {
@@ -81,14 +101,14 @@ fn complete_toolchain(context: &Context) -> Result<Toolchain> {
 }
 
 /// `--btf` turns the debug information into the BTF that typed maps and kernel pointers need.
-fn flags() -> Vec<String> {
+fn flags(architecture: Architecture) -> Vec<String> {
     let btf = ["-C", "debuginfo=2", "-C", "link-arg=--btf"].map(String::from);
-    btf.into_iter().chain(architecture_flags()).collect()
+    btf.into_iter().chain(architecture_flags(architecture)).collect()
 }
 
-/// Tells aya-ebpf whose registers it reads: the object runs where it is built.
-pub fn architecture_flags() -> [String; 2] {
-    ["--cfg".to_owned(), format!("bpf_target_arch=\"{ARCH}\"")]
+/// Tells aya-ebpf whose registers it reads.
+pub fn architecture_flags(architecture: Architecture) -> [String; 2] {
+    ["--cfg".to_owned(), format!("bpf_target_arch=\"{}\"", architecture.bpf_name())]
 }
 
 fn only_program(mut built: Vec<cargo::Executable>) -> Result<cargo::Executable> {
@@ -124,7 +144,10 @@ mod tests {
     #[test]
     fn flags_ask_for_btf_and_name_the_architecture() {
         let architecture = format!("bpf_target_arch=\"{}\"", std::env::consts::ARCH);
-        assert_eq!(flags(), ["-C", "debuginfo=2", "-C", "link-arg=--btf", "--cfg", &architecture]);
+        assert_eq!(
+            flags(Architecture::of_this_machine()),
+            ["-C", "debuginfo=2", "-C", "link-arg=--btf", "--cfg", &architecture]
+        );
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What can be typed after `cargo xtask`.
 
 use crate::bench;
+use crate::cluster;
+use crate::deploy;
+use crate::image;
 use crate::test::Step;
 use crate::vm;
 use clap::{Parser, Subcommand};
@@ -91,6 +94,23 @@ pub enum Command {
     /// What PID 1 of such a machine does
     #[command(hide = true)]
     VmGuest,
+    /// Run a real Kubernetes on this machine, for tests
+    ///
+    /// One node with the whole control plane, compiled from the Go modules of Kubernetes (about 5 minutes the first
+    /// time, then kept in the user's cache) and run with the distribution's containerd and runc. Needs root, through
+    /// sudo unless you are root. Pods reach each other and this machine, and nothing else.
+    #[command(
+        after_help = "Examples:\n  cargo xtask cluster up\n  cargo xtask cluster load target/image/shutdown-probe.tar\n  cargo xtask cluster down"
+    )]
+    Cluster(cluster::Arguments),
+    /// Build the container image: target/image/shutdown-probe.tar, without a registry or Docker
+    #[command(
+        after_help = "Examples:\n  cargo xtask image\n  ctr -n k8s.io images import target/image/shutdown-probe.tar\n  kind load image-archive target/image/shutdown-probe.tar"
+    )]
+    Image(image::Arguments),
+    /// Check all that is below deploy/: chart, kustomize base, overlays, and their effect on a real API server
+    #[command(after_help = "Examples:\n  cargo xtask deploy\n  cargo xtask deploy --write")]
+    Deploy(deploy::Arguments),
     /// Write docs/metrics.md from the daemon's own table
     #[command(after_help = "Examples:\n  cargo xtask docs\n  cargo xtask docs --check")]
     Docs {

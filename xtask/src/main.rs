@@ -4,13 +4,18 @@
 
 mod bench;
 mod build;
+mod cache;
 mod cargo;
 mod cli;
+mod cluster;
 mod command;
 mod context;
+mod deploy;
 mod docs;
 mod elevation;
 mod failure;
+mod image;
+mod libraries;
 mod search_path;
 mod setup;
 mod terminal;
@@ -49,6 +54,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Vm(arguments) => vm::run(&context, &arguments),
         Command::VmGuest => vm::guest::run(),
         Command::Bench(arguments) => bench::run(&context, &arguments),
+        Command::Cluster(arguments) => cluster::run(&context, &arguments),
+        Command::Image(arguments) => image::run(&context, &arguments).map(|_| ()),
+        Command::Deploy(arguments) => deploy::run(&context, &arguments),
         Command::Docs { check } => docs::run(&context, check),
     }
 }

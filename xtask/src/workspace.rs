@@ -1,6 +1,7 @@
 //! Where things lie in the checkout.
 
 use crate::build::Profile;
+use crate::image::Architecture;
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 
@@ -30,13 +31,18 @@ impl Workspace {
     }
 
     /// Where cargo builds the eBPF crate.
-    pub fn ebpf_target(&self) -> PathBuf {
-        self.target().join("bpf")
+    pub fn ebpf_target(&self, architecture: Architecture) -> PathBuf {
+        let foreign = architecture != Architecture::of_this_machine();
+        self.target().join(if foreign {
+            format!("bpf-{}", architecture.oci_name())
+        } else {
+            "bpf".to_owned()
+        })
     }
 
     /// The linked eBPF object, where `shutdown-probe/build.rs` expects it.
-    pub fn ebpf_object(&self) -> PathBuf {
-        self.ebpf_target().join("shutdown-probe-ebpf")
+    pub fn ebpf_object(&self, architecture: Architecture) -> PathBuf {
+        self.ebpf_target(architecture).join("shutdown-probe-ebpf")
     }
 
     pub fn daemon_crate(&self) -> PathBuf {

@@ -63,7 +63,19 @@ pub fn run(context: &Context, scope: Scope) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub fn ensure_virtual_machines(context: &Context) -> Result<()> {
-    let missing = tool::missing(context, &tool::VIRTUAL_MACHINE_TOOLS);
+    ensure(context, &tool::VIRTUAL_MACHINE_TOOLS)
+}
+
+/// What `cluster` needs besides a build.
+///
+/// # Errors
+/// As [`run`].
+pub fn ensure_cluster(context: &Context) -> Result<()> {
+    ensure(context, &tool::CLUSTER_TOOLS)
+}
+
+fn ensure(context: &Context, tools: &'static [Tool]) -> Result<()> {
+    let missing = tool::missing(context, tools);
     let os = OsRelease::of_this_machine();
     if !missing.is_empty() && !os.is_debian() {
         return Err(by_hand(&os, false, &missing).into());

@@ -4,6 +4,7 @@ use crate::command::probe;
 use crate::context::Context;
 use crate::terminal::{Status, line};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 /// One thing that tests need.
@@ -12,6 +13,8 @@ pub struct Tool {
     pub name: &'static str,
     /// It is there if all of these are.
     executables: &'static [&'static str],
+    /// Where it is, if no search path leads there: one of these is enough.
+    places: &'static [&'static str],
     /// Where an executable alone proves too little: arguments of the first one that must succeed.
     trial: &'static [&'static str],
     /// Debian packages that have it, the best first.
@@ -24,11 +27,15 @@ pub struct Tool {
 impl Tool {
     /// The usual case: a program in a package of its own.
     const fn program(name: &'static str, packages: &'static [&'static str], purpose: &'static str) -> Self {
-        Self { name, executables: &[], trial: &[], packages, service: None, purpose }
+        Self { name, executables: &[], places: &[], trial: &[], packages, service: None, purpose }
     }
 
     const fn recognised_by(self, executables: &'static [&'static str]) -> Self {
         Self { executables, ..self }
+    }
+
+    const fn found_at(self, places: &'static [&'static str]) -> Self {
+        Self { places, ..self }
     }
 
     const fn tried_with(self, trial: &'static [&'static str]) -> Self {
@@ -41,6 +48,9 @@ impl Tool {
 
     /// Where it is, or nothing.
     fn find(&self, context: &Context) -> Option<String> {
+        if !self.places.is_empty() {
+            return self.places.iter().find(|place| Path::new(place).exists()).map(ToString::to_string);
+        }
         let own_name = [self.name];
         let names = if self.executables.is_empty() { own_name.as_slice() } else { self.executables };
         let paths: Vec<_> = names.iter().map(|name| context.search_path.find(name)).collect::<Option<_>>()?;
@@ -82,6 +92,23 @@ pub const VIRTUAL_MACHINE_TOOLS: [Tool; 7] = [
     Tool::program("ldd", &["libc-bin"], "programs of guests"),
     Tool::program("ip", &["iproute2"], "programs of guests"),
     Tool::program("kill", &["procps"], "programs of guests"),
+];
+
+/// What a cluster needs. Nobody gets a container runtime who does not ask for one.
+pub const CLUSTER_TOOLS: [Tool; 10] = [
+    Tool::program("go", &["golang-go"], "building Kubernetes"),
+    Tool::program("containerd", &["containerd"], "containers")
+        .recognised_by(&["containerd", "ctr"])
+        .starts("containerd"),
+    Tool::program("runc", &["runc"], "containers"),
+    Tool::program("network plugins", &["containernetworking-plugins"], "the network of pods")
+        .found_at(&["/usr/lib/cni/bridge", "/opt/cni/bin/bridge"]),
+    Tool::program("iptables", &["iptables"], "services"),
+    Tool::program("conntrack", &["conntrack"], "services"),
+    Tool::program("ip", &["iproute2"], "the node's address"),
+    Tool::program("openssl", &["openssl"], "certificates"),
+    Tool::program("busybox", &["busybox-static"], "images of tests"),
+    Tool::program("umount", &["mount"], "taking it down").recognised_by(&["umount", "mount"]),
 ];
 
 /// Reports the tools and returns those that are not there.
@@ -154,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_tool_has_a_package_and_a_purpose() {
-        for tool in TOOLS.iter().chain(&VIRTUAL_MACHINE_TOOLS) {
+        for tool in TOOLS.iter().chain(&VIRTUAL_MACHINE_TOOLS).chain(&CLUSTER_TOOLS) {
             assert!(!tool.packages.is_empty() && !tool.purpose.is_empty(), "{}", tool.name);
         }
     }

@@ -4,6 +4,7 @@ use crate::build;
 use crate::cargo;
 use crate::command;
 use crate::context::Context;
+use crate::image::Architecture;
 use crate::terminal::stdout;
 use anyhow::Result;
 use std::process::Command;
@@ -38,9 +39,12 @@ fn ebpf_clippy(context: &Context) -> Result<Command> {
     let mut clippy = cargo::own(context, "clippy")?;
     clippy
         .arg("--target-dir")
-        .arg(context.workspace.ebpf_target().join("clippy"))
+        .arg(context.workspace.ebpf_target(Architecture::of_this_machine()).join("clippy"))
         .current_dir(context.workspace.ebpf_crate())
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", build::architecture_flags().join("\x1f"));
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            build::architecture_flags(Architecture::of_this_machine()).join("\x1f"),
+        );
     Ok(clippy)
 }

@@ -8,8 +8,8 @@ use super::protocol::{PLAN, Plan};
 use crate::command;
 use crate::context::Context;
 use crate::failure::MissingTool;
+use crate::libraries;
 use anyhow::{Context as _, Result};
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
@@ -93,8 +93,7 @@ impl Image {
 
     /// Adds the libraries and the loader of a program.
     fn libraries(&mut self, program: &Path) -> Result<()> {
-        let answer = command::read(Command::new("ldd").arg(program))?;
-        libraries(&answer).iter().try_for_each(|library| self.host(library))
+        libraries::of(program)?.iter().try_for_each(|library| self.host(library))
     }
 }
 
@@ -112,25 +111,9 @@ fn behind_top_level_link(path: &Path) -> PathBuf {
     }
 }
 
-/// The paths in an answer of ldd(1): of libraries, and of the loader.
-fn libraries(answer: &str) -> BTreeSet<PathBuf> {
-    let words = answer.lines().flat_map(str::split_whitespace);
-    words.filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn libraries_and_the_loader_are_found() {
-        let answer = "\tlinux-vdso.so.1 (0x00007f020fd1a000)\n\
-                      \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f020f41e000)\n\
-                      \t/lib64/ld-linux-x86-64.so.2 (0x00007f020fd1c000)\n";
-        let expected = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from);
-        assert_eq!(libraries(answer), BTreeSet::from(expected));
-        assert!(libraries("\tstatically linked\n").is_empty());
-    }
 
     #[test]
     fn a_file_has_one_place_by_whichever_name() {

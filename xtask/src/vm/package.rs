@@ -4,6 +4,7 @@
 //! serves for a week, and longer where the archive cannot be asked.
 
 use super::matrix::Kernel;
+use crate::cache;
 use crate::command;
 use crate::context::Context;
 use crate::failure::MissingTool;
@@ -34,7 +35,7 @@ pub struct Image {
 /// # Errors
 /// When there is none in either.
 pub fn fetch(context: &Context, kernel: &Kernel) -> Result<Image> {
-    let directory = cache(context).join("kernels").join(kernel.version);
+    let directory = cache::directory(context).join("kernels").join(kernel.version);
     let cached = Cached { directory: &directory };
     if let Some(image) = cached.image()
         && cached.is_fresh()
@@ -48,16 +49,6 @@ pub fn fetch(context: &Context, kernel: &Kernel) -> Result<Image> {
         }
         None => Err(error.context(format!("no kernel {} to boot", kernel.version))),
     })
-}
-
-/// The user's cache, where there is one: what lies there survives the checkout.
-fn cache(context: &Context) -> PathBuf {
-    let home = || env::home_dir().map(|home| home.join(".cache"));
-    let users = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
-    match users {
-        Some(cache) if cache.is_dir() => cache.join("shutdown-probe"),
-        _ => context.workspace.target().join("vm"),
-    }
 }
 
 /// A kernel that was fetched before: the image, and the name of its package.

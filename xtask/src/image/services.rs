@@ -1,0 +1,71 @@
+//! The image of the services that are stopped in a cluster's tests: programs of this machine with their libraries,
+//! and the zoo's scripts. There is no registry to take one from.
+
+use super::{Archive, Image, Packing};
+use crate::context::Context;
+use crate::failure::MissingTool;
+use crate::{command, libraries};
+use anyhow::{Context as _, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What the image is called.
+pub const NAME: &str = "localhost/shutdown-probe-services:dev";
+/// In the image, with the script beside it.
+const SCRIPT: &str = "/zoo/server.js";
+
+/// Builds it and returns where it is.
+///
+/// # Errors
+/// [`MissingTool`] when a program is not installed; otherwise when a file cannot be read or written.
+pub fn run(context: &Context) -> Result<PathBuf> {
+    let mut files = Archive::default();
+    busybox(context, &mut files)?;
+    for name in ["node", "nginx"] {
+        program(context, &mut files, name)?;
+    }
+    let script = context.workspace.root().join("zoo/servers/server.js");
+    files.file(Path::new(SCRIPT), &fs::read(&script).with_context(|| script.display().to_string())?)?;
+    // nginx runs as root here, and looks its user up all the same.
+    files.file(Path::new("/etc/passwd"), b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")?;
+    files.file(Path::new("/etc/group"), b"root:x:0:\nnogroup:x:65534:\n")?;
+    for directory in ["/tmp", "/gates", "/var/log/nginx", "/var/lib/nginx", "/run"] {
+        files.directory(Path::new(directory), 0o1777)?;
+    }
+    let path = context.workspace.target().join("image/services.tar");
+    fs::create_dir_all(context.workspace.target().join("image")).context("target/image")?;
+    let image = Image::new(NAME, files, ["node", SCRIPT]);
+    fs::write(&path, image.pack(Packing::Plain)?).with_context(|| path.display().to_string())?;
+    println!("{}: {NAME}", path.display());
+    Ok(path)
+}
+
+fn find(context: &Context, name: &str) -> Result<PathBuf> {
+    let found = context.search_path.find(name);
+    found.ok_or_else(|| MissingTool::new(format!("no {name} for the image"), ["cargo xtask setup"]).into())
+}
+
+/// As `/usr/bin/NAME`, with its libraries where it looks for them.
+fn program(context: &Context, files: &mut Archive, name: &str) -> Result<()> {
+    let path = find(context, name)?;
+    let read = |path: &Path| fs::read(path).with_context(|| path.display().to_string());
+    files.program(&Path::new("/usr/bin").join(name), &read(&path)?)?;
+    for library in libraries::of(&path)? {
+        files.program(&library, &read(&library)?)?;
+    }
+    Ok(())
+}
+
+/// The shell and what it calls.
+fn busybox(context: &Context, files: &mut Archive) -> Result<()> {
+    let path = find(context, "busybox")?;
+    files
+        .program(Path::new("/bin/busybox"), &fs::read(&path).with_context(|| path.display().to_string())?)?;
+    for applet in
+        command::read(Command::new(&path).arg("--list"))?.lines().filter(|applet| *applet != "busybox")
+    {
+        files.link(&Path::new("/bin").join(applet), "busybox")?;
+    }
+    Ok(())
+}
