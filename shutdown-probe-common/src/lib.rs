@@ -2,6 +2,7 @@
 //!
 //! - [`record`]: what the kernel side says through the ring buffer, one file a record.
 //! - [`container`]: what it keeps for each container, exact whatever becomes of the records.
+//! - [`framing`]: what the bytes of a connection mean, for as much as its end needs it.
 //! - [`connection`]: what it keeps for each socket, and [`connection::Evidence::judge`], the rule
 //!   that turns what is known of a connection's end into its [`fate::Fate`].
 //!
@@ -11,5 +12,6 @@
 pub mod connection;
 pub mod container;
 pub mod fate;
+pub mod framing;
 pub mod loss;
 pub mod record;

@@ -7,10 +7,15 @@
 //! Invariants: any bytes are accepted and nothing panics; what breaks the protocol, or was not
 //! seen, makes the connection [`protocol::UNKNOWN`] for good; a call costs at most its bytes.
 
-use bytemuck::{Pod, Zeroable};
+mod half;
+mod http1;
+mod recognise;
+mod state;
+mod window;
 
-/// How many bytes are looked at together.
-pub const WINDOW: usize = 256;
+use bytemuck::{Pod, Zeroable};
+pub use state::Framing;
+pub use window::{WINDOW, Window};
 
 /// The values of [`Framing::protocol`].
 pub mod protocol {
@@ -84,3 +89,21 @@ pub struct Framed {
 }
 
 const _: () = assert!(size_of::<Framed>() == 24);
+
+/// Shows `bytes` as the kernel side would, through windows: the driver of tests and fuzzing.
+pub fn feed(framing: &mut Framing, direction: Direction, bytes: &[u8]) {
+    let mut window = Window::zeroed();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let available = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+        let skipped = framing.skip(direction, available) as usize;
+        rest = &rest[skipped..];
+        let filled = rest.len().min(WINDOW);
+        window.bytes_mut()[..filled].copy_from_slice(&rest[..filled]);
+        let mut at = 0;
+        while at < filled as u32 {
+            at += framing.step(direction, &window, at, filled as u32, false);
+        }
+        rest = &rest[filled..];
+    }
+}
