@@ -1,8 +1,8 @@
 //! The wire between the kernel side and user space, and the one rule both share.
 //!
+//! - [`framing`]: what the bytes of a connection mean.
 //! - [`record`]: what the kernel side says through the ring buffer, one file a record.
 //! - [`container`]: what it keeps for each container, exact whatever becomes of the records.
-//! - [`framing`]: what the bytes of a connection mean, for as much as its end needs it.
 //! - [`connection`]: what it keeps for each socket, and [`connection::Evidence::judge`], the rule
 //!   that turns what is known of a connection's end into its [`fate::Fate`].
 //!

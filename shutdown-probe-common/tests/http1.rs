@@ -234,7 +234,7 @@ fn what_is_not_http_is_not_followed() {
         "GET / HTTP/2.0\r\n",
         " GET / HTTP/1.1\r\n",
         "G\u{e9}",
-        "\u{16}x",
+        "\u{16}xxxx",
         "SSH-2.0-x\r\n",
         "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
         "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n",
@@ -291,9 +291,9 @@ fn begun_late_it_is_likely() {
 #[test]
 fn nothing_is_known_before_it_begins_or_after_it_is_lost() {
     let mut framing = Framing::default();
-    assert!(!framing.is_followed());
+    assert!(framing.is_followed() && !framing.is_begun());
     framing.begin(5, 9, false);
-    assert!(framing.is_followed());
+    assert!(framing.is_followed() && framing.is_begun());
     feed(&mut framing, Inbound, GET.1.as_bytes());
     assert_eq!(framing.next(Inbound), 5 + GET.1.len() as u32);
     assert_eq!(framing.next(Outbound), 9);

@@ -9,12 +9,16 @@
 
 mod half;
 mod http1;
+mod http2;
 mod recognise;
 mod state;
+mod tls;
+mod unread;
 mod window;
 
 use bytemuck::{Pod, Zeroable};
 pub use state::Framing;
+pub use unread::may_be_request;
 pub use window::{WINDOW, Window};
 
 /// The values of [`Framing::protocol`].
@@ -86,6 +90,20 @@ pub struct Framed {
     pub flags: u8,
     /// Explicit padding, always 0.
     pub reserved: u8,
+}
+
+impl Framed {
+    /// What the server had in hand.
+    pub const fn in_hand(&self) -> Hand {
+        match self.hand {
+            1 => Hand::Nothing,
+            2 => Hand::HalfRequest,
+            3 => Hand::Request,
+            4 => Hand::Answer,
+            5 => Hand::AnswerUntilClose,
+            _ => Hand::Unknown,
+        }
+    }
 }
 
 const _: () = assert!(size_of::<Framed>() == 24);

@@ -2,8 +2,10 @@
 
 use super::half::{Half, state};
 use super::http1::{self, Http1};
+use super::http2;
+use super::tls;
 use super::window::Window;
-use super::{Direction, Framed, Hand, framing_flag, protocol, recognise};
+use super::{Direction, Framed, Hand, framing_flag, may_be_request, protocol, recognise};
 use bytemuck::{Pod, Zeroable};
 
 /// Bits of [`Framing::flags`] beside those of [`framing_flag`], which are its lowest.
@@ -24,8 +26,8 @@ pub(super) mod inner {
 pub struct Framing {
     pub(super) inbound: Half,
     pub(super) outbound: Half,
-    /// One of [`protocol`].
-    pub(super) protocol: u8,
+    /// One of [`protocol`]. [`protocol::UNSEEN`] until the first bytes have told.
+    pub protocol: u8,
     /// Bits of [`framing_flag`] and [`inner`].
     pub(super) flags: u8,
     /// HTTP/2: open streams too old for the bitmap.
@@ -34,7 +36,7 @@ pub struct Framing {
     pub(super) old_begun: u16,
     /// HTTP/2: streams that the server reset in the window.
     pub(super) resets: u16,
-    /// What only the protocol knows: [`Http1`] or another.
+    /// What only the protocol knows: [`Http1`], or another's.
     pub(super) own: [u64; 5],
 }
 
@@ -51,16 +53,22 @@ impl Framing {
         self.flags = if late { inner::BEGUN | framing_flag::LIKELY } else { inner::BEGUN };
     }
 
-    /// One of [`protocol`].
+    /// `begin` was called: before it no byte may be shown.
     #[inline(always)]
-    pub fn protocol(&self) -> u8 {
-        self.protocol
+    pub fn is_begun(&self) -> bool {
+        self.flags & inner::BEGUN != 0
     }
 
-    /// Begun, and still understood: its bytes are wanted.
+    /// Not lost: its bytes are wanted.
     #[inline(always)]
     pub fn is_followed(&self) -> bool {
-        self.flags & inner::BEGUN != 0 && self.protocol != protocol::UNKNOWN
+        self.protocol != protocol::UNKNOWN
+    }
+
+    /// Whether so many bytes of the client's that nobody read may be a request, see [`may_be_request`].
+    #[inline(always)]
+    pub fn may_be_request(&self, length: u32) -> bool {
+        may_be_request(self.protocol, self.flags, length)
     }
 
     /// The TCP sequence number of the next byte of a direction.
@@ -119,7 +127,7 @@ impl Framing {
     }
 
     #[inline(always)]
-    fn look(&mut self, direction: Direction, window: &Window, at: u32, end: u32, _in_window: bool) -> u32 {
+    fn look(&mut self, direction: Direction, window: &Window, at: u32, end: u32, in_window: bool) -> u32 {
         if self.protocol == protocol::UNSEEN && direction == Direction::Inbound {
             let taken = recognise::step(self, window.byte(at));
             if taken != 0 {
@@ -128,6 +136,8 @@ impl Framing {
         }
         match self.protocol {
             protocol::UNSEEN | protocol::HTTP1 => http1::step(self, direction, window, at, end),
+            protocol::HTTP2 => http2::step(self, direction, window, at, end, in_window),
+            protocol::TLS => tls::step(self, direction, window, at, end),
             _ => end.wrapping_sub(at),
         }
     }
@@ -154,7 +164,9 @@ impl Framing {
             // The PROXY protocol's addresses.
             (protocol::UNSEEN, Direction::Inbound) => self.inbound.enter(state::START),
             (protocol::UNSEEN | protocol::HTTP1, _) => http1::skipped(self, direction),
-            _ => self.half(direction).enter(state::START),
+            (protocol::HTTP2, _) => http2::skipped(self, direction),
+            (protocol::TLS, _) => tls::skipped(self, direction),
+            _ => {}
         }
     }
 
@@ -173,8 +185,14 @@ impl Framing {
         framed.protocol = self.protocol;
         framed.flags = self.flags & inner::SHOWN;
         framed.hand = Hand::Unknown as u8;
-        if self.is_followed() && matches!(self.protocol, protocol::UNSEEN | protocol::HTTP1) {
-            http1::frame(self, framed);
+        if !self.is_begun() {
+            return;
+        }
+        match self.protocol {
+            protocol::UNSEEN | protocol::HTTP1 => http1::frame(self, framed),
+            protocol::HTTP2 => http2::frame(self, framed),
+            protocol::TLS => tls::frame(self, framed),
+            _ => {}
         }
     }
 }

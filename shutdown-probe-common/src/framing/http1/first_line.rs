@@ -2,6 +2,7 @@
 //!
 //! The request line also decides what the connection speaks: HTTP/1 if it ends in its version.
 
+use super::super::http2;
 use super::super::state::inner;
 use super::{Direction, Framing, START, Window, mark, protocol, state};
 
@@ -92,8 +93,11 @@ fn named(framing: &mut Framing) {
         framing.flags |= inner::PROXIED;
         framing.inbound.state = state::PROXY_LINE;
     } else if word == PREFACE && count == 3 {
-        // HTTP/2, which is not followed.
-        framing.lose();
+        if first && framing.outbound.state == START {
+            http2::begin(framing, false);
+        } else {
+            framing.lose();
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a complete head means, and the end of a message.
 
 use super::super::half::state::{ENDLESS, SKIP};
+use super::super::http2;
 use super::{Direction, Framing, MOST_OUTSTANDING, START, framing_flag, inner, mark, state};
 
 /// An empty line ended a head, or the trailers.
@@ -79,8 +80,12 @@ fn body(framing: &mut Framing, direction: Direction, endless: bool) {
 fn upgrade(framing: &mut Framing) {
     let half = &mut framing.outbound;
     if half.has(mark::SWITCH) && half.has(mark::H2C) {
-        // HTTP/2, which is not followed.
-        framing.lose();
+        // The client must have sent its request in full, and waits for this answer.
+        if framing.inbound.state == START {
+            http2::begin(framing, true);
+        } else {
+            framing.lose();
+        }
         return;
     }
     let websocket = half.has(mark::SWITCH) && half.has(mark::WEBSOCKET);

@@ -131,7 +131,10 @@ pub(super) fn step(framing: &mut Framing, direction: Direction, window: &Window,
         state::FRAME | state::FRAME_LENGTH => websocket::step(framing, window, at, end),
         _ => first_line::step(framing, direction, window, at, end),
     };
-    count(framing, direction, to.wrapping_sub(at));
+    // It may have become HTTP/2.
+    if matches!(framing.protocol, protocol::UNSEEN | protocol::HTTP1) {
+        count(framing, direction, to.wrapping_sub(at));
+    }
     to.wrapping_sub(at)
 }
 

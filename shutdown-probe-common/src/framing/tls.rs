@@ -1,0 +1,239 @@
+//! TLS 1.2 and 1.3 (RFC 5246, RFC 8446): what the lengths of its records tell.
+//!
+//! - Which records are the handshake: in 1.2 a type says so. In 1.3 the server's are sealed and come before
+//!   any sealed one of the client's; the client's follow up to its Finished, which has one of two lengths.
+//! - A sealed record of at most [`CONTROL`] bytes is a control frame, an alert or nothing: no request, no
+//!   answer. Any other of the client's is a request until the server sends one.
+//! - What the server seals before the client has asked for anything is a session ticket.
+//!
+//! Tickets that the server writes after a request has come (both were in one read) look like an answer, but
+//! for one case: two records of one length, which is how OpenSSL sends them. So a request that came with
+//! the client's Finished, to a server that sends one ticket, is taken for answered. With early data (0-RTT)
+//! the server's handshake looks like its answer. Go sends its ticket with its Finished, before any of this.
+//!
+//! Invariant: all this is likely and is said to be; only a record that the server has begun and not
+//! finished is certain.
+
+use super::half::state::{SKIP, START};
+use super::state::Framing;
+use super::window::Window;
+use super::{Direction, Framed, Hand, framing_flag, protocol};
+use bytemuck::{Pod, Zeroable};
+
+/// Bytes of a record's header.
+pub(super) const HEADER: u32 = 5;
+
+/// The most a record with a control frame has: PING and GOAWAY of HTTP/2 have 17 bytes, TLS 1.2
+/// adds 24 (AES-GCM), TLS 1.3 adds 17.
+pub(super) const CONTROL: u32 = 41;
+
+/// The most a record of TLS 1.2 has (RFC 5246, section 6.2.3); 1.3 allows less.
+const MOST: u32 = (1 << 14) + 2048;
+
+/// More than a Finished of TLS 1.2 has, less than the second ClientHello of 1.3: both follow a
+/// change of cipher.
+const MOST_FINISHED: u32 = 100;
+
+/// A sealed Finished of TLS 1.3 with a hash of 32 or 48 bytes: 4 of header, 1 of type, 16 of tag.
+const FINISHED: [u32; 2] = [4 + 32 + 1 + 16, 4 + 48 + 1 + 16];
+
+/// The client's Finished follows at most three other records (Certificate in two, CertificateVerify).
+const MOST_FLIGHT: u16 = 4;
+
+/// Records of these lengths can be tickets: they hold a session, sometimes with the client's certificate.
+const TICKET: core::ops::RangeInclusive<u32> = 64..=4096;
+
+const CHANGE_CIPHER: u8 = 20;
+const HANDSHAKE: u8 = 22;
+const APPLICATION: u8 = 23;
+
+/// What the record under way is a part of: [`super::half::Half::marks`].
+mod mark {
+    /// An answer.
+    pub const ANSWER: u16 = 1 << 0;
+    /// A request, once it is whole.
+    pub const REQUEST: u16 = 1 << 1;
+}
+
+/// How far the connection has come: [`Tls::phase`].
+mod phase {
+    /// The handshake; which version is not known.
+    pub const HELLO: u8 = 0;
+    /// TLS 1.3, before the client's Finished.
+    pub const FLIGHT: u8 = 1;
+    /// Application data.
+    pub const OPEN: u8 = 2;
+}
+
+/// What is remembered beside the two directions.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Tls {
+    /// One of [`phase`].
+    phase: u8,
+    /// 1: the client has changed its cipher.
+    changed: u8,
+    /// 1: a request has come, ever.
+    asked: u8,
+    /// 1: and no answer followed the last one.
+    owed: u8,
+    /// 1: no ticket was seen since the client's Finished, so that what looks like an answer may be one.
+    tickets: u8,
+    reserved: u8,
+    /// Sealed records of the client's up to its Finished.
+    flight: u16,
+    /// The length of the first that looked like an answer and may be a ticket.
+    first: u32,
+    unused: [u32; 7],
+}
+
+impl Framing {
+    #[inline(always)]
+    fn tls(&mut self) -> &mut Tls {
+        bytemuck::must_cast_mut(&mut self.own)
+    }
+}
+
+/// The client's first byte looks like TLS. Begun late, the handshake is over.
+#[inline(always)]
+pub(super) fn begin(framing: &mut Framing) {
+    framing.protocol = protocol::TLS;
+    let late = framing.flags & framing_flag::LIKELY != 0;
+    let own = framing.tls();
+    own.phase = if late { phase::OPEN } else { phase::HELLO };
+    own.changed = 0;
+    own.asked = u8::from(late);
+    own.owed = 0;
+    own.tickets = 0;
+    own.flight = 0;
+    own.first = 0;
+}
+
+/// Looks at the header of a record, and says how many bytes.
+#[inline(always)]
+pub(super) fn step(framing: &mut Framing, direction: Direction, window: &Window, at: u32, end: u32) -> u32 {
+    let half = framing.half(direction);
+    let taken = half.gather(window, at, end, HEADER as u8);
+    if half.count == HEADER as u8 {
+        header(framing, direction);
+    }
+    taken
+}
+
+/// A header is complete: type, version (two bytes), length (two bytes).
+#[inline(always)]
+fn header(framing: &mut Framing, direction: Direction) {
+    let half = framing.half(direction);
+    let kind = half.carry as u8;
+    let (major, minor) = ((half.carry >> 8) as u8, (half.carry >> 16) as u8);
+    let length = u32::from(((half.carry >> 24) as u16).swap_bytes());
+    if !(CHANGE_CIPHER..=APPLICATION).contains(&kind) || major != 3 || minor > 4 || length > MOST {
+        framing.lose();
+        return;
+    }
+    half.enter(SKIP);
+    half.left = u64::from(length);
+    match direction {
+        Direction::Inbound => client(framing, kind, length),
+        Direction::Outbound if kind == APPLICATION => server(framing, length),
+        Direction::Outbound => {}
+    }
+    if length == 0 {
+        skipped(framing, direction);
+    }
+}
+
+#[inline(always)]
+fn client(framing: &mut Framing, kind: u8, length: u32) {
+    let own = framing.tls();
+    match (kind, own.phase) {
+        (CHANGE_CIPHER, _) => own.changed = 1,
+        (HANDSHAKE, phase::HELLO) if own.changed != 0 && length <= MOST_FINISHED => own.phase = phase::OPEN,
+        (APPLICATION, phase::FLIGHT) => {
+            own.flight += 1;
+            if FINISHED.contains(&length) {
+                own.flight = 1;
+                open(own);
+            } else if own.flight == MOST_FLIGHT {
+                // Its Finished has another shape, and was the first.
+                open(own);
+            }
+        }
+        // Before the server has sealed anything: early data.
+        (APPLICATION, _) => {
+            own.phase = phase::OPEN;
+            if length > CONTROL {
+                framing.inbound.marks = mark::REQUEST;
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The client's Finished has come; what it sealed besides is a request.
+#[inline(always)]
+fn open(own: &mut Tls) {
+    own.phase = phase::OPEN;
+    own.tickets = 1;
+    own.asked = u8::from(own.flight > 1);
+    own.owed = own.asked;
+}
+
+#[inline(always)]
+fn server(framing: &mut Framing, length: u32) {
+    let own = framing.tls();
+    if own.phase == phase::HELLO {
+        own.phase = phase::FLIGHT;
+    } else if own.phase == phase::FLIGHT && own.flight > 0 {
+        // It goes on, so what the client sealed was enough.
+        open(own);
+    }
+    if own.phase != phase::OPEN || length <= CONTROL {
+        return;
+    }
+    if own.asked == 0 {
+        own.tickets = 0;
+    } else if own.tickets != 0 && own.first == length {
+        // The second of two tickets: nothing was answered.
+        own.tickets = 0;
+        own.owed = 1;
+    } else {
+        own.tickets &= u8::from(own.first == 0 && TICKET.contains(&length));
+        own.first = length;
+        own.owed = 0;
+        framing.outbound.marks = mark::ANSWER;
+    }
+}
+
+/// The last byte of a record went by.
+#[inline(always)]
+pub(super) fn skipped(framing: &mut Framing, direction: Direction) {
+    let half = framing.half(direction);
+    let requests = direction == Direction::Inbound && half.marks & mark::REQUEST != 0;
+    half.marks = 0;
+    half.enter(START);
+    if requests {
+        let own = framing.tls();
+        own.asked = 1;
+        own.owed = 1;
+    }
+}
+
+/// Says what is in hand.
+#[inline(always)]
+pub(super) fn frame(framing: &Framing, framed: &mut Framed) {
+    let own: &Tls = bytemuck::must_cast_ref(&framing.own);
+    if framing.outbound.marks & mark::ANSWER != 0 {
+        framed.hand = Hand::Answer as u8;
+        return;
+    }
+    framed.flags |= framing_flag::LIKELY;
+    let hand = if own.owed != 0 {
+        Hand::Request
+    } else if framing.inbound.marks & mark::REQUEST != 0 {
+        Hand::HalfRequest
+    } else {
+        Hand::Nothing
+    };
+    framed.hand = hand as u8;
+}

@@ -1,0 +1,237 @@
+//! TLS: what the lengths of records tell.
+
+use shutdown_probe_common::framing::Direction::{Inbound, Outbound};
+use shutdown_probe_common::framing::{
+    Direction, Framed, Framing, Hand, feed, framing_flag, may_be_request, protocol,
+};
+
+/// A record: its direction, type, and length.
+type Record = (Direction, u8, usize);
+
+const CLIENT_HELLO: Record = (Inbound, 22, 250);
+/// 1.3: ServerHello, a change of cipher for old middleboxes, then sealed records up to Finished.
+const SERVER_FLIGHT: [Record; 4] =
+    [(Outbound, 22, 122), (Outbound, 20, 1), (Outbound, 23, 23), (Outbound, 23, 1200)];
+const CLIENT_CHANGE: Record = (Inbound, 20, 1);
+const FINISHED: Record = (Inbound, 23, 53);
+const TICKET: Record = (Outbound, 23, 250);
+const REQUEST: Record = (Inbound, 23, 100);
+const ANSWER: Record = (Outbound, 23, 400);
+const PING: Record = (Inbound, 23, 34);
+const CLOSE: Record = (Inbound, 23, 19);
+
+fn bytes(record: Record) -> Vec<u8> {
+    let (_, kind, length) = record;
+    let mut bytes = vec![kind, 3, 3, (length >> 8) as u8, length as u8];
+    bytes.resize(5 + length, 0xee);
+    bytes
+}
+
+fn fed(records: &[Record], late: bool) -> Framing {
+    let mut whole = Framing::default();
+    whole.begin(1, 2, late);
+    let mut bytewise = whole;
+    for record in records {
+        feed(&mut whole, record.0, &bytes(*record));
+        bytes(*record).iter().for_each(|byte| feed(&mut bytewise, record.0, &[*byte]));
+    }
+    assert_eq!(whole, bytewise, "fed whole and byte by byte");
+    whole
+}
+
+#[track_caller]
+fn check(records: &[Record], hand: Hand) {
+    let mut framed = Framed::default();
+    fed(records, false).frame(&mut framed);
+    let expected = Framed {
+        protocol: protocol::TLS,
+        flags: framing_flag::LIKELY,
+        hand: hand as u8,
+        ..Framed::default()
+    };
+    assert_eq!(framed, expected, "{records:?}");
+}
+
+fn handshake_13() -> Vec<Record> {
+    let mut records = vec![CLIENT_HELLO];
+    records.extend(SERVER_FLIGHT);
+    records.extend([CLIENT_CHANGE, FINISHED]);
+    records
+}
+
+fn after_13(records: &[Record]) -> Vec<Record> {
+    [&handshake_13(), records].concat()
+}
+
+#[test]
+fn a_handshake_is_no_request() {
+    let records = after_13(&[TICKET, TICKET]);
+    for count in 1..=records.len() {
+        check(&records[..count], Hand::Nothing);
+    }
+    let resumed_12 = [
+        CLIENT_HELLO,
+        (Outbound, 22, 90),
+        (Outbound, 20, 1),
+        (Outbound, 22, 40),
+        (Inbound, 20, 1),
+        (Inbound, 22, 40),
+    ];
+    for count in 1..=resumed_12.len() {
+        check(&resumed_12[..count], Hand::Nothing);
+    }
+}
+
+#[test]
+fn a_request_is_in_hand_until_the_server_seals_a_record() {
+    check(&after_13(&[TICKET, TICKET, REQUEST]), Hand::Request);
+    check(&after_13(&[TICKET, TICKET, REQUEST, ANSWER]), Hand::Nothing);
+    check(&after_13(&[TICKET, TICKET, REQUEST, ANSWER, REQUEST]), Hand::Request);
+    // Without tickets, or before they are written.
+    check(&after_13(&[REQUEST]), Hand::Request);
+    check(&after_13(&[REQUEST, ANSWER]), Hand::Nothing);
+    check(&after_13(&[REQUEST, ANSWER, (Outbound, 23, 16_401), REQUEST]), Hand::Request);
+}
+
+#[test]
+fn control_frames_and_alerts_are_neither_requests_nor_answers() {
+    let idle = [TICKET, REQUEST, ANSWER];
+    for record in [PING, CLOSE, (Inbound, 23, 17), (Inbound, 21, 26), (Inbound, 23, 0), (Inbound, 23, 41)] {
+        check(&after_13(&[idle.as_slice(), &[record, record]].concat()), Hand::Nothing);
+    }
+    let asked = [TICKET, REQUEST];
+    for record in [(Outbound, 23, 34), (Outbound, 23, 19), (Outbound, 21, 2)] {
+        check(&after_13(&[asked.as_slice(), &[record]].concat()), Hand::Request);
+    }
+}
+
+#[test]
+fn two_records_of_one_length_right_after_the_handshake_are_tickets() {
+    check(&after_13(&[REQUEST, TICKET, TICKET]), Hand::Request);
+    check(&after_13(&[REQUEST, TICKET, TICKET, ANSWER]), Hand::Nothing);
+    // Only there.
+    check(&after_13(&[REQUEST, TICKET, TICKET, ANSWER, REQUEST, ANSWER, ANSWER]), Hand::Nothing);
+    check(&after_13(&[TICKET, REQUEST, ANSWER, ANSWER]), Hand::Nothing);
+    let full = (Outbound, 23, 16_401);
+    check(&after_13(&[REQUEST, full, full]), Hand::Nothing);
+}
+
+#[test]
+fn tls_12_tells_the_end_of_its_handshake() {
+    let mut records =
+        vec![CLIENT_HELLO, (Outbound, 22, 2000), (Inbound, 22, 70), CLIENT_CHANGE, (Inbound, 22, 40)];
+    records.extend([(Outbound, 22, 202), (Outbound, 20, 1), (Outbound, 22, 40)]);
+    check(&records, Hand::Nothing);
+    // Even of the length that a Finished would have in 1.3.
+    records.push((Inbound, 23, 53));
+    check(&records, Hand::Request);
+    records.push(ANSWER);
+    check(&records, Hand::Nothing);
+    // The request goes before the server's Finished has gone out.
+    check(&[&records[..5], &[REQUEST]].concat(), Hand::Request);
+}
+
+#[test]
+fn a_second_hello_is_no_finished() {
+    let mut records =
+        vec![CLIENT_HELLO, (Outbound, 22, 88), (Outbound, 20, 1), CLIENT_CHANGE, (Inbound, 22, 300)];
+    records.extend(SERVER_FLIGHT);
+    records.push((Inbound, 23, 69));
+    check(&records, Hand::Nothing);
+    records.push(REQUEST);
+    check(&records, Hand::Request);
+}
+
+#[test]
+fn a_client_with_a_certificate_sends_more_before_its_finished() {
+    let mut records = vec![CLIENT_HELLO];
+    records.extend(SERVER_FLIGHT);
+    records.extend([CLIENT_CHANGE, (Inbound, 23, 900), (Inbound, 23, 281), FINISHED]);
+    for count in 1..=records.len() {
+        check(&records[..count], Hand::Nothing);
+    }
+    records.extend([TICKET, TICKET]);
+    check(&records, Hand::Nothing);
+    records.push(REQUEST);
+    check(&records, Hand::Request);
+}
+
+#[test]
+fn a_finished_of_another_shape_is_the_first_record() {
+    let mut records = vec![CLIENT_HELLO];
+    records.extend(SERVER_FLIGHT);
+    records.push((Inbound, 23, 1200));
+    check(&records, Hand::Nothing);
+    check(&[records.as_slice(), &[TICKET, TICKET]].concat(), Hand::Nothing);
+    check(&[records.as_slice(), &[TICKET, REQUEST]].concat(), Hand::Request);
+    check(&[records.as_slice(), &[REQUEST, ANSWER]].concat(), Hand::Nothing);
+    check(&[records.as_slice(), &[REQUEST; 3]].concat(), Hand::Request);
+}
+
+#[test]
+fn an_answer_cut_within_a_record_is_certain() {
+    let mut framing = fed(&after_13(&[TICKET, TICKET, REQUEST]), false);
+    let answer = bytes(ANSWER);
+    let mut framed = Framed::default();
+    feed(&mut framing, Outbound, &answer[..5]);
+    framing.frame(&mut framed);
+    assert_eq!((framed.hand, framed.flags, framed.expected), (Hand::Answer as u8, 0, 0));
+    feed(&mut framing, Outbound, &answer[5..answer.len() - 1]);
+    framing.frame(&mut framed);
+    assert_eq!((framed.hand, framed.flags), (Hand::Answer as u8, 0));
+    feed(&mut framing, Outbound, &answer[answer.len() - 1..]);
+    framing.frame(&mut framed);
+    assert_eq!((framed.hand, framed.flags), (Hand::Nothing as u8, framing_flag::LIKELY));
+}
+
+#[test]
+fn half_a_request_is_half_a_request() {
+    let mut framing = fed(&after_13(&[TICKET, TICKET]), false);
+    feed(&mut framing, Inbound, &bytes(REQUEST)[..50]);
+    let mut framed = Framed::default();
+    framing.frame(&mut framed);
+    assert_eq!((framed.hand, framed.flags), (Hand::HalfRequest as u8, framing_flag::LIKELY));
+}
+
+#[test]
+fn begun_late_every_sealed_record_counts() {
+    for (records, hand) in
+        [(&[REQUEST][..], Hand::Request), (&[PING], Hand::Nothing), (&[REQUEST, ANSWER], Hand::Nothing)]
+    {
+        let mut framed = Framed::default();
+        fed(records, true).frame(&mut framed);
+        assert_eq!((framed.hand, framed.protocol), (hand as u8, protocol::TLS), "{records:?}");
+        assert_eq!(framed.flags, framing_flag::LIKELY);
+    }
+}
+
+#[test]
+fn what_is_no_record_is_not_followed() {
+    for (late, head) in [
+        (false, [22, 2, 0, 0, 9]),
+        (false, [22, 3, 5, 0, 9]),
+        (false, [22, 3, 1, 0xff, 0xff]),
+        (false, [23, 3, 3, 0, 99]),
+        (true, [23, 3, 3, 0x49, 0]),
+        (true, [24, 3, 3, 0, 9]),
+    ] {
+        let mut framing = Framing::default();
+        framing.begin(1, 2, late);
+        feed(&mut framing, Inbound, &head);
+        assert!(!framing.is_followed(), "{head:?}");
+    }
+}
+
+#[test]
+fn unread_bytes_that_cannot_be_a_request() {
+    let likely = |protocol, length| may_be_request(protocol, 0, length);
+    assert!([1, 3, 4, 40].iter().all(|n| likely(protocol::HTTP1, *n)));
+    assert!(![0, 2].iter().any(|n| likely(protocol::HTTP1, *n)));
+    assert!([40, 41, 60, 100].iter().all(|n| likely(protocol::HTTP2, *n)));
+    assert!(![0, 9, 13, 17, 26, 34].iter().any(|n| likely(protocol::HTTP2, *n)));
+    assert!([47, 90, 300].iter().all(|n| likely(protocol::TLS, *n)));
+    assert!(![0, 24, 31, 39, 46, 63].iter().any(|n| likely(protocol::TLS, *n)));
+    assert!(likely(protocol::UNKNOWN, 1) && !likely(protocol::UNKNOWN, 0));
+    assert!(!may_be_request(protocol::HTTP1, framing_flag::UPGRADED, 131));
+    assert!(may_be_request(protocol::HTTP1, framing_flag::UPGRADED, 132));
+}
