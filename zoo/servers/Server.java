@@ -24,6 +24,21 @@ public final class Server {
         }
     }
 
+    /** Chunks without end; the first ones are with the kernel when `parted` is said. */
+    private static void stream(HttpExchange exchange, int peer) throws IOException {
+        exchange.sendResponseHeaders(200, 0);
+        for (int number = 0; ; number++) {
+            exchange.getResponseBody().write(("part " + number + "\n").getBytes());
+            exchange.getResponseBody().flush();
+            if (number == 2) say("parted " + peer);
+            try {
+                Thread.sleep(20);
+            } catch (InterruptedException stopped) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
     private static void answer(HttpExchange exchange) throws IOException {
         int peer = exchange.getRemoteAddress().getPort();
         say("read " + peer);
@@ -32,6 +47,9 @@ public final class Server {
             if (query != null) work(query);
         } catch (InterruptedException stopped) {
             Thread.currentThread().interrupt();
+        }
+        if (exchange.getRequestURI().getPath().equals("/stream")) {
+            stream(exchange, peer);
         }
         byte[] body = "ok\n".getBytes();
         exchange.sendResponseHeaders(200, body.length);

@@ -25,7 +25,12 @@ function answer(request, response) {
     if (stopping && style === 'drain') response.setHeader('Connection', 'close');
     response.end('ok\n', () => say(`answered ${peer}`));
   };
-  if (url.pathname === '/stream') {
+  if (url.pathname === '/events') {
+    response.setHeader('Content-Type', 'text/event-stream');
+    response.write(': begun\n\n');
+    const timer = setInterval(() => response.write('data: news\n\n'), 20);
+    response.on('close', () => clearInterval(timer));
+  } else if (url.pathname === '/stream') {
     response.write('begun\n');
     setTimeout(() => response.end('ended\n'), milliseconds);
   } else if (gate) {

@@ -1,5 +1,6 @@
 """A threading server of the standard library; the one argument names how it treats SIGTERM."""
 
+import itertools
 import os
 import signal
 import ssl
@@ -37,6 +38,8 @@ class Handler(BaseHTTPRequestHandler):
         time.sleep(int(query.get("ms", ["0"])[0]) / 1000)
         while "gate" in query and not os.path.exists(os.path.join(os.environ["GATES"], query["gate"][0])):
             time.sleep(0.005)
+        if urlparse(self.path).path == "/stream":
+            self.stream(peer)
         self.send_response(200)
         self.send_header("Content-Length", "3")
         self.end_headers()
@@ -44,6 +47,18 @@ class Handler(BaseHTTPRequestHandler):
         say(f"answered {peer}")
         with lock:
             in_flight -= 1
+
+    def stream(self, peer):
+        """Chunks without end; the generator's first ones are there when `parted` is said."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for number in itertools.count():
+            chunk = b"part %d\n" % number
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            if number == 2:
+                say(f"parted {peer}")
+            time.sleep(0.02)
 
     def log_message(self, *_):
         pass

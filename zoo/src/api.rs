@@ -27,6 +27,7 @@ pub struct Termination {
     pub severed_by_evidence: BTreeMap<String, u64>,
     pub retry_unsafe_total: u64,
     pub severed: Vec<Severed>,
+    pub streams_severed_total: Option<u64>,
     pub drained_total: u64,
     pub late_connections_total: u64,
     pub measured: Measured,
@@ -72,6 +73,11 @@ pub struct Grace {
 pub struct Severed {
     pub peer: String,
     pub evidence: String,
+    pub protocol: Option<String>,
+    pub confidence: Option<String>,
+    pub streams_severed: Option<u64>,
+    pub response_bytes: Option<u64>,
+    pub expected_bytes: Option<u64>,
 }
 
 /// What the daemon vouches for.

@@ -221,12 +221,14 @@ fn signal_name(signal: i32) -> String {
 mod tests {
     use super::*;
     use crate::expect::{Cause, Disposition, Expected};
+    use crate::framing::Framing;
     use crate::truth::Window;
     use serde_json::{Value, json};
     use std::time::Instant;
 
     fn client(port: u16, fates: &[Fate]) -> PlayedClient {
-        PlayedClient { peer: format!("127.0.0.1:{port}"), ended: None, fates: fates.to_vec(), late: false }
+        let peer = format!("127.0.0.1:{port}");
+        PlayedClient { peer, ended: None, fates: fates.to_vec(), framing: Framing::of(None), late: false }
     }
 
     /// One lost request, one drained, one idle, one that nobody can judge, one that is no part of it.

@@ -19,6 +19,7 @@ pub enum Cause {
     ListenerClosedWhileRouted,
     AcceptQueueDropped,
     KeepaliveRace,
+    StreamWithoutGoaway,
     Clean,
 }
 
@@ -38,6 +39,7 @@ impl Cause {
             Self::ListenerClosedWhileRouted => "listener_closed_while_routed",
             Self::AcceptQueueDropped => "accept_queue_dropped",
             Self::KeepaliveRace => "keepalive_race",
+            Self::StreamWithoutGoaway => "stream_without_goaway",
             Self::Clean => "clean",
         }
     }
@@ -127,6 +129,12 @@ impl Expected {
     /// Requests follow each other without pause: how many are lost is chance, which ones is not.
     pub fn racing(mut self) -> Self {
         self.construction.racing = true;
+        self
+    }
+
+    /// The server says nothing of what it reads, and the scene makes sure that it has read everything.
+    pub fn reads_unsaid(mut self) -> Self {
+        self.construction.unread = Fate::UnansweredRequest;
         self
     }
 

@@ -4,6 +4,7 @@ use crate::api::Termination;
 use crate::cli::RunArgs;
 use crate::compare::{self, Score, certain_losses, is_certainly_severed};
 use crate::daemon::{Daemon, TERMINATIONS};
+use crate::framing;
 use crate::metrics::Watcher;
 use crate::report::Verdict;
 use crate::run::Outcome;
@@ -126,6 +127,9 @@ impl Judge {
             }
             verdict.causes.push(termination.cause.clone());
             verdict.differences.extend(compare::with_truth(run, termination));
+            if verdict.case.framing {
+                verdict.differences.extend(framing::compare(run, termination));
+            }
         }
         self.judge_metrics(container, &found, verdict);
     }

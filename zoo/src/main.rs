@@ -10,6 +10,7 @@ mod compare;
 mod daemon;
 mod demo;
 mod expect;
+mod framing;
 mod judge;
 mod log;
 mod memory;

@@ -66,9 +66,10 @@ impl Program {
         }
     }
 
-    /// The story's Node service, in one of its styles.
+    /// The story's Node service, in one of its styles; a second word may be `http2`.
     pub fn node(tools: &ToolBox, style: &str) -> Self {
-        Self::new(["node".into(), text(tools.script("server.js")), style.into()], Ready::Says("listening"))
+        let command = ["node".into(), text(tools.script("server.js"))].into_iter().chain(words(style));
+        Self::new(command, Ready::Says("listening"))
     }
 
     /// A threading server of Python's standard library.
@@ -110,7 +111,22 @@ impl Program {
     /// nginx in front of `upstream`.
     pub fn nginx(tools: &ToolBox, upstream: u16) -> Self {
         let command = words("nginx -e stderr -c {config}");
-        Self::new(command, Ready::Listens).with_template(tools.script("nginx.conf"), upstream)
+        let program = Self::new(command, Ready::Listens).with_template(tools.script("nginx.conf"), upstream);
+        program.with_value("speaking", "").with_value("tls", "")
+    }
+
+    /// The same nginx, with HTTP/2 in clear.
+    pub fn nginx_http2(tools: &ToolBox, upstream: u16) -> Self {
+        Self::nginx(tools, upstream).with_value("speaking", " http2")
+    }
+
+    /// The same nginx with TLS, HTTP/2 by ALPN, and further directives.
+    pub fn nginx_tls(tools: &ToolBox, upstream: u16, directives: &str) -> Self {
+        let certificate = tools.certificate();
+        let key = text(certificate.with_extension("key"));
+        let own = format!("ssl_certificate {}; ssl_certificate_key {key}; {directives}", certificate.display());
+        let program = Self::nginx(tools, upstream).with_value("speaking", " ssl http2");
+        program.with_value("tls", &own).with_tls(tools)
     }
 
     /// haproxy in front of `upstream`.
@@ -133,6 +149,12 @@ impl Program {
     fn with_template(mut self, template: PathBuf, upstream: u16) -> Self {
         self.template = Some(template);
         self.values.push(("upstream", upstream.to_string()));
+        self
+    }
+
+    fn with_value(mut self, name: &'static str, value: &str) -> Self {
+        self.values.retain(|(other, _)| *other != name);
+        self.values.push((name, value.into()));
         self
     }
 

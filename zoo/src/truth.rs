@@ -35,6 +35,8 @@ pub struct Construction {
     /// The bytes of this connection pass the probe by (MPTCP): the contract lets the daemon say that
     /// it does not know, never that something was lost where nothing was.
     pub opaque: bool,
+    /// The client breaks the protocol: what becomes of it is anybody's guess.
+    pub hostile: bool,
     /// Requests follow each other without pause, so that nobody can say on which side of the server's
     /// last read one arrived: lost is lost, by whichever name.
     pub racing: bool,
@@ -42,7 +44,8 @@ pub struct Construction {
 
 impl Construction {
     /// Nothing is left to the case: an accepting server that reads what it is sent.
-    pub const PLAIN: Self = Self { unread: Fate::UnreadRequest, opaque: false, racing: false };
+    pub const PLAIN: Self = 
+        Self { unread: Fate::UnreadRequest, opaque: false, hostile: false, racing: false };
 }
 
 /// The fates of which the daemon may find one.
@@ -53,6 +56,9 @@ pub fn fates(record: &Record, said: Said, window: Window, construction: Construc
     let Some(started) = record.started else { return Fates::new() };
     if started > window.gone + LINGER {
         return Fates::new();
+    }
+    if construction.hostile {
+        return Fate::ALL.to_vec();
     }
     match record.end {
         // Nothing ended it: whoever inherited the listener may still answer.
@@ -89,6 +95,9 @@ fn ended_by_server(record: &Record, said: Said, window: Window, construction: Co
     if record.crossed_fin && !whole {
         return vec![Fate::RequestAfterClose];
     }
+    if let Some(fates) = of_framing(record, window) {
+        return fates;
+    }
     if whole && record.half_sent {
         // The contract: half a request head cannot be known, the daemon may say so.
         return vec![Fate::NotMeasured, Fate::UnansweredRequest, Fate::UnreadRequest];
@@ -105,11 +114,33 @@ fn ended_by_server(record: &Record, said: Said, window: Window, construction: Co
             _ => vec![Fate::ClosedIdle],
         };
     }
-    if record.answer_begun {
+    if record.answer_begun || record.cut_record {
         let written = said.answers > record.answered;
         return vec![if written { Fate::UndeliveredResponse } else { Fate::TruncatedResponse }];
     }
-    vec![if said.reads > record.answered { Fate::UnansweredRequest } else { construction.unread }]
+    let settled = record.requests - record.outstanding();
+    vec![if said.reads > settled { Fate::UnansweredRequest } else { construction.unread }]
+}
+
+/// Where what the client saw is less than certain on the wire.
+fn of_framing(record: &Record, window: Window) -> Option<Fates> {
+    use Fate::{ClosedIdle, Drained, NotMeasured, TruncatedResponse, UnansweredRequest};
+    let whole = record.outstanding() == 0;
+    let in_window = |moment: Option<Instant>| moment.is_some_and(|at| at >= window.begin);
+    if whole && record.ended_by_close && in_window(record.last_answer) {
+        // The end of such an answer and its middle look alike: the daemon may take it for cut, as
+        // likely at most, for whole, or not judge.
+        return Some(vec![Drained, ClosedIdle, TruncatedResponse, NotMeasured]);
+    }
+    if whole && in_window(record.last_rejection) {
+        // Streams that the server took back: told of, and yet not answered.
+        return Some(vec![Drained, ClosedIdle, TruncatedResponse, UnansweredRequest]);
+    }
+    if record.secured && record.answer_begun && !record.cut_record {
+        // Between two records of TLS, the middle of an answer looks like its end.
+        return Some(vec![TruncatedResponse, UnansweredRequest, ClosedIdle, Drained, NotMeasured]);
+    }
+    None
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The JVM, which always handles SIGTERM and exits with 143.
 
-use super::Case;
+use super::{Case, exit};
+use crate::client::{Script, get};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
 use crate::stage::{AMPLE, Stage, Work};
@@ -14,6 +15,7 @@ pub const CASES: &[Case] = &[
     Case::new("java-no-hook", JAVA, "no shutdown hook: the JVM exits at once", no_hook),
     Case::new("java-no-hook-pid1", JAVA, "the same as PID 1", no_hook_as_init),
     Case::new("java-drain", JAVA, "a shutdown hook drains", drain),
+    Case::new("java-stream", JAVA, "chunks without end, cut", stream).of_framing(),
 ];
 
 fn exits(stage: &mut Stage<'_>, program: Program) -> Result<()> {
@@ -41,4 +43,13 @@ fn drain(stage: &mut Stage<'_>) -> Result<()> {
     stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(2));
     Ok(())
+}
+
+fn stream(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::java(stage.tools(), "none"))?;
+    let clients: Vec<_> = (0..2).map(|_| stage.open(server, Script::now(vec![get("/stream")]))).collect();
+    stage.wait_until_said(server, "parted", &clients)?;
+    stage.idle(server, 2)?;
+    stage.in_flight(server, 1, Work::Endless)?;
+    exit::exits(stage, server, &[(Fate::TruncatedResponse, 2), (Fate::UnansweredRequest, 1)])
 }

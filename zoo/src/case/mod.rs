@@ -1,7 +1,12 @@
 //! The cases, by the server that is stopped. Each plays a scene and says what is to be found.
 
+mod exit;
 mod go;
+mod http1_body;
+mod http1_head;
+mod http1_order;
 mod java;
+mod long_lived;
 mod neighbours;
 mod node;
 mod own;
@@ -10,6 +15,7 @@ mod proxies;
 mod python;
 mod queue;
 mod storm;
+mod static_file;
 mod sudden;
 mod tls;
 mod wrapper;
@@ -62,6 +68,11 @@ pub fn all() -> Vec<Case> {
         own::CASES,
         queue::CASES,
         protocol::CASES,
+        http1_body::CASES,
+        http1_order::CASES,
+        http1_head::CASES,
+        long_lived::CASES,
+        static_file::CASES,
         tls::CASES,
         sudden::CASES,
         storm::CASES,

@@ -128,7 +128,7 @@ fn websocket(stage: &mut Stage<'_>) -> Result<()> {
 
 fn http2_clients(stage: &mut Stage<'_>, server: RunId, steps: &[Step]) -> Vec<ClientId> {
     let steps = [&[Step::Control(http2::preface())], steps].concat();
-    (0..2).map(|_| stage.open(server, Script::http2(steps.clone()))).collect()
+    (0..2).map(|_| stage.open(server, Script::frames(steps.clone()))).collect()
 }
 
 fn http2_idle(stage: &mut Stage<'_>) -> Result<()> {

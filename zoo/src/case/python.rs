@@ -1,6 +1,8 @@
 //! A threading server of Python's standard library.
 
 use super::Case;
+use super::exit::exits;
+use crate::client::{Script, get};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::{Program, Ready};
 use crate::stage::{AMPLE, Stage, Stop, Work};
@@ -19,6 +21,7 @@ pub const CASES: &[Case] = &[
     Case::new("python-exit", PYTHON, "the handler exits", exit),
     Case::new("python-drain", PYTHON, "the handler drains", drain),
     Case::new("python-late-handler-pid1", PYTHON, "SIGTERM comes before the handler is there", late_handler),
+    Case::new("python-stream", PYTHON, "chunks of a generator, cut", stream).of_framing(),
 ];
 
 fn no_handler(stage: &mut Stage<'_>) -> Result<()> {
@@ -84,4 +87,13 @@ fn late_handler(stage: &mut Stage<'_>) -> Result<()> {
     // The idle one got its answer after the signal.
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2).drained(1));
     Ok(())
+}
+
+fn stream(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::python(stage.tools(), "exit"))?;
+    let clients: Vec<_> = (0..2).map(|_| stage.open(server, Script::now(vec![get("/stream")]))).collect();
+    stage.wait_until_said(server, "parted", &clients)?;
+    stage.idle(server, 2)?;
+    stage.in_flight(server, 1, Work::Endless)?;
+    exits(stage, server, &[(Fate::TruncatedResponse, 2), (Fate::UnansweredRequest, 1)])
 }

@@ -58,6 +58,7 @@ pub struct Frames {
     owed: Vec<u8>,
     begun: Vec<u32>,
     ended: usize,
+    reset: usize,
     pongs: usize,
 }
 
@@ -86,7 +87,10 @@ impl Frames {
                 self.ended += 1;
             }
             DATA | HEADERS if !self.begun.contains(&stream) => self.begun.push(stream),
-            RST_STREAM => self.begun.retain(|open| *open != stream),
+            RST_STREAM => {
+                self.begun.retain(|open| *open != stream);
+                self.reset += 1;
+            }
             SETTINGS if flags & ACK == 0 => self.owed.extend(frame(SETTINGS, ACK, 0, &[])),
             PING if flags & ACK != 0 => self.pongs += 1,
             PING => self.owed.extend(frame(PING, ACK, 0, &bytes[HEADER_LENGTH..])),
@@ -97,6 +101,11 @@ impl Frames {
     /// How many answers are whole.
     pub fn streams_ended(&self) -> usize {
         self.ended
+    }
+
+    /// How many streams the server has reset.
+    pub fn streams_reset(&self) -> usize {
+        self.reset
     }
 
     /// How many PINGs have been acknowledged.

@@ -8,12 +8,15 @@ pub mod http2;
 mod record;
 mod response;
 mod script;
+mod session;
 mod socket;
 mod tls;
 
 pub use record::{End, Record};
-pub use script::{Script, Start, Step, get, get_with};
-pub use socket::{Target, has_multipath};
+pub use response::{Protocol, Unfinished};
+pub use script::{Script, Start, Step, bytewise, get, get_with};
+pub use session::Ask;
+pub use socket::{Security, Target, has_multipath};
 
 use anyhow::Result;
 use response::Responses;
@@ -30,6 +33,8 @@ use tls::Tls;
 pub struct Client {
     target: Target,
     script: VecDeque<Step>,
+    protocol: Protocol,
+    hostile: bool,
     /// When it is to connect; `None` until the moment it waits for has come.
     due: Option<Instant>,
     start: Start,
@@ -47,6 +52,8 @@ impl Client {
     pub fn new(target: Target, script: Script) -> Self {
         Self {
             target,
+            protocol: script.protocol,
+            hostile: script.hostile,
             due: (script.start == Start::Now).then(Instant::now),
             start: script.start,
             script: script.steps.into(),
@@ -68,6 +75,16 @@ impl Client {
     /// What it connects to.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// What it speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Whether it breaks the protocol.
+    pub fn is_hostile(&self) -> bool {
+        self.hostile
     }
 
     /// What it waits for before it connects.
@@ -121,7 +138,8 @@ impl Client {
         if !self.connected || !self.to_send.is_empty() {
             flags |= PollFlags::OUT;
         }
-        if self.connected && !self.looks_away {
+        let expectant = self.script.front() == Some(&Step::AwaitArrival);
+        if self.connected && (!self.looks_away || expectant) {
             flags |= PollFlags::IN;
         }
         Some((stream, flags))
@@ -140,7 +158,8 @@ impl Client {
             self.record.port = port;
             self.record.started = Some(Instant::now());
             self.stream = Some(stream);
-            self.tls = self.target.certificate.as_deref().map(Tls::new).transpose()?;
+            self.responses.begin()?;
+            self.tls = self.target.security.as_ref().map(|with| Tls::new(with, self.protocol)).transpose()?;
         }
         if !self.connected {
             self.finish_connecting()?;
@@ -150,6 +169,7 @@ impl Client {
         if ready.intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR) {
             self.record.fin_noticed = true;
         }
+        self.record.arrived |= self.looks_away && ready.contains(PollFlags::IN);
         if self.connected && !self.looks_away {
             self.receive()?;
         }
@@ -166,7 +186,7 @@ impl Client {
             socket::Connecting::Done => {
                 self.connected = true;
                 self.record.connected = Some(Instant::now());
-                self.say(&[])?;
+                self.say_owed()?;
             }
             socket::Connecting::Pending => {}
             socket::Connecting::Refused => self.end(End::Refused),
@@ -206,11 +226,17 @@ impl Client {
             Some(tls) => {
                 let clear = tls.receive(bytes)?;
                 self.record.secured = tls.is_established();
+                self.record.cut_record = tls.is_inside_record();
                 self.responses.feed(&clear);
             }
             None => self.responses.feed(bytes),
         }
         self.note_responses();
+        self.say_owed()
+    }
+
+    /// Sends what the protocol itself wants sent.
+    fn say_owed(&mut self) -> Result<()> {
         let owed = self.responses.take_owed();
         self.say(&owed)
     }
@@ -237,6 +263,14 @@ impl Client {
             // Nobody asks again on a connection of which he was told that it ends.
             self.script.clear();
         }
+        let (cancelled, rejected) = self.responses.resets();
+        if rejected > self.record.rejected {
+            self.record.last_rejection = Some(Instant::now());
+        }
+        (self.record.cancelled, self.record.rejected) = (cancelled, rejected);
+        self.record.unfinished = self.responses.unfinished();
+        self.record.ended_by_close = self.responses.ended_by_close();
+        self.record.bytes_upgraded = self.responses.bytes_upgraded();
         self.record.pongs = self.responses.pongs();
         self.record.answer_begun = self.responses.has_begun_another();
     }
@@ -256,8 +290,20 @@ impl Client {
                     self.record.crossed_fin |= requests > 0 && self.record.fin_noticed;
                     self.record.requests += requests;
                     self.record.half_sent |= half;
+                    self.responses.expect(&bytes, requests);
                     self.say(&bytes)?;
                     self.transmit()?;
+                }
+                Playing::Ask(ask) => {
+                    self.record.crossed_fin |= self.record.fin_noticed;
+                    self.record.requests += 1;
+                    self.responses.ask(&ask)?;
+                    self.say_owed()?;
+                }
+                Playing::Cancel(stream) => {
+                    self.responses.cancel(stream);
+                    self.note_responses();
+                    self.say_owed()?;
                 }
                 Playing::LookAway(away) => self.looks_away = away,
                 Playing::Replace(step) => {

@@ -1,5 +1,6 @@
 //! What a client saw of its connection: the truth.
 
+use super::response::Unfinished;
 use std::time::Instant;
 
 /// How a connection ended, as the client saw it.
@@ -42,8 +43,24 @@ pub struct Record {
     pub last_answer: Option<Instant>,
     /// Whether another answer had begun.
     pub answer_begun: bool,
+    /// That answer, where it is one of HTTP/1.
+    pub unfinished: Option<Unfinished>,
+    /// Whether the last answer was whole only because the server closed.
+    pub ended_by_close: bool,
+    /// Streams of HTTP/2 that the client has reset.
+    pub cancelled: usize,
+    /// Streams of HTTP/2 that the server has reset.
+    pub rejected: usize,
+    /// When it reset one last.
+    pub last_rejection: Option<Instant>,
+    /// Whether what has arrived ends in the middle of a record of TLS.
+    pub cut_record: bool,
     /// PINGs of HTTP/2 that the server has acknowledged.
     pub pongs: usize,
+    /// Bytes received since the connection was upgraded.
+    pub bytes_upgraded: usize,
+    /// Whether bytes were seen to lie there unread, while it was looking away.
+    pub arrived: bool,
     /// Whether the server's FIN or RST has arrived, read or not.
     pub fin_noticed: bool,
     /// Whether the client closed its own direction and went on listening.
@@ -53,8 +70,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// Requests without a whole answer.
+    /// Requests without a whole answer, and not taken back or refused either.
     pub fn outstanding(&self) -> usize {
-        self.requests.saturating_sub(self.answered)
+        self.requests.saturating_sub(self.answered + self.cancelled + self.rejected)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::record::Record;
 use super::response::Protocol;
+use super::session::Ask;
 use std::time::{Duration, Instant};
 
 /// When a client connects.
@@ -24,12 +25,18 @@ pub enum Step {
     Request(Vec<u8>, usize),
     /// Sends the beginning of a request.
     Half(Vec<u8>),
+    /// Opens a stream of HTTP/2, by the library.
+    Ask(Ask),
+    /// Resets the stream of this number, the first being 0.
+    Cancel(usize),
     /// Sends words of the protocol that are no request and want no answer of a server's application.
     Control(Vec<u8>),
     /// Waits until every request has its answer.
     AwaitAnswers,
     /// Waits until the server's FIN is there, without reading it: looks away until told to look back.
     AwaitFin,
+    /// Waits until bytes are there to be read, without reading them, looking away.
+    AwaitArrival,
     /// Waits until the server has acknowledged a PING of HTTP/2.
     AwaitPong,
     /// Waits until the TLS handshake is over.
@@ -59,22 +66,43 @@ pub struct Script {
     pub protocol: Protocol,
     /// What is done.
     pub steps: Vec<Step>,
+    /// Whether the client breaks the protocol: then nobody can say what it is owed.
+    pub hostile: bool,
 }
 
 impl Script {
     /// HTTP/1, begun at once.
     pub fn now(steps: Vec<Step>) -> Self {
-        Self { start: Start::Now, protocol: Protocol::Http1, steps }
+        Self::speaking(Protocol::Http1, steps)
     }
 
     /// HTTP/1, begun later.
     pub fn at(start: Start, steps: Vec<Step>) -> Self {
-        Self { start, protocol: Protocol::Http1, steps }
+        Self { start, ..Self::now(steps) }
     }
 
-    /// HTTP/2 with prior knowledge, begun at once.
+    /// HTTP/2 by the library, begun at once.
     pub fn http2(steps: Vec<Step>) -> Self {
-        Self { start: Start::Now, protocol: Protocol::Http2, steps }
+        Self::speaking(Protocol::Http2, steps)
+    }
+
+    /// HTTP/2 frame by frame, begun at once.
+    pub fn frames(steps: Vec<Step>) -> Self {
+        Self::speaking(Protocol::Frames, steps)
+    }
+
+    /// Lines, begun at once.
+    pub fn lines(steps: Vec<Step>) -> Self {
+        Self::speaking(Protocol::Lines, steps)
+    }
+
+    /// Bytes that break HTTP, begun at once.
+    pub fn hostile(steps: Vec<Step>) -> Self {
+        Self { hostile: true, ..Self::now(steps) }
+    }
+
+    fn speaking(protocol: Protocol, steps: Vec<Step>) -> Self {
+        Self { start: Start::Now, protocol, steps, hostile: false }
     }
 }
 
@@ -86,6 +114,13 @@ pub fn get(path: &str) -> Step {
 /// A GET request with more header lines, each ended by CRLF.
 pub fn get_with(path: &str, headers: &str) -> Step {
     Step::Request(format!("GET {path} HTTP/1.1\r\nHost: zoo\r\n{headers}\r\n").into_bytes(), 1)
+}
+
+/// Sends one request byte by byte, each in a packet of its own.
+pub fn bytewise(request: &[u8]) -> Vec<Step> {
+    let Some((last, rest)) = request.split_last() else { return Vec::new() };
+    let pieces = rest.iter().map(|byte| Step::Control(vec![*byte]));
+    pieces.chain([Step::Request(vec![*last], 1)]).collect()
 }
 
 /// What taking a step means.
@@ -103,6 +138,10 @@ pub(super) enum Playing {
         /// Whether they begin one more.
         half: bool,
     },
+    /// A stream is opened.
+    Ask(Ask),
+    /// A stream is reset.
+    Cancel(usize),
     /// The client stops reading, or reads again.
     LookAway(bool),
     /// This step stands in its place.
@@ -122,9 +161,12 @@ pub(super) fn play(step: &Step, now: Instant, record: &Record, flushed: bool) ->
             Playing::Send { bytes: bytes.clone(), requests: *requests, half: false }
         }
         Step::Half(bytes) => Playing::Send { bytes: bytes.clone(), requests: 0, half: true },
+        Step::Ask(ask) => Playing::Ask(ask.clone()),
+        Step::Cancel(stream) => Playing::Cancel(*stream),
         Step::Control(bytes) => Playing::Send { bytes: bytes.clone(), requests: 0, half: false },
         Step::AwaitAnswers => later_unless(record.outstanding() == 0),
         Step::AwaitFin => later_unless(record.fin_noticed),
+        Step::AwaitArrival => later_unless(record.arrived),
         Step::AwaitPong => later_unless(record.pongs > 0),
         Step::AwaitSecurity => later_unless(record.secured),
         Step::Wait(time) => Playing::Replace(Step::WaitUntil(now + *time)),

@@ -22,8 +22,26 @@ pub struct Target {
     pub network: Option<Arc<Network>>,
     /// Whether it is asked for MPTCP.
     pub multipath: bool,
-    /// The certificate to trust, where TLS is spoken.
-    pub certificate: Option<PathBuf>,
+    /// How TLS is spoken, if it is.
+    pub security: Option<Security>,
+}
+
+/// How a client speaks TLS.
+#[derive(Clone, Debug)]
+pub struct Security {
+    /// The certificate to trust; its key is beside it.
+    pub certificate: PathBuf,
+    /// Whether TLS 1.2 is the newest it knows.
+    pub old: bool,
+    /// Whether the client shows the certificate too.
+    pub mutual: bool,
+}
+
+impl Security {
+    /// The newest TLS, with this certificate for the server alone.
+    pub fn new(certificate: PathBuf) -> Self {
+        Self { certificate, old: false, mutual: false }
+    }
 }
 
 /// Whether the kernel has MPTCP and lets it be used.
@@ -43,7 +61,7 @@ pub(super) enum Connecting {
 impl Target {
     /// This address, in the host's network namespace, by plain TCP.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, network: None, multipath: false, certificate: None }
+        Self { address, network: None, multipath: false, security: None }
     }
 
     /// A socket bound to a port of its own, and that port.
@@ -60,6 +78,8 @@ impl Target {
         let protocol = self.multipath.then_some(ipproto::MPTCP);
         let socket = socket_with(family, SocketType::STREAM, flags, protocol).context("making a socket")?;
         sockopt::set_socket_reuseaddr(&socket, true).context("SO_REUSEADDR")?;
+        // What is sent byte by byte is to travel byte by byte.
+        sockopt::set_tcp_nodelay(&socket, true).context("TCP_NODELAY")?;
         for _ in 0..ATTEMPTS {
             let port = ports.client();
             match bind(&socket, &SocketAddr::new(self.address.ip(), port)) {

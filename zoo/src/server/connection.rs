@@ -1,9 +1,9 @@
 //! One connection of the server: requests are read one after another and answered as their path says.
 
 use super::crowd::Crowd;
-use super::{say, upgrade};
+use super::{reply, say, upgrade};
 use rustix::net::sockopt;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// What a request asks for.
 pub(super) struct Request {
     pub path: String,
-    query: Vec<(String, String)>,
+    pub query: Vec<(String, String)>,
     /// Whom the answer is for: the client's port, or the one a proxy names.
     pub peer: u16,
     body_length: usize,
@@ -55,6 +55,22 @@ pub fn serve(stream: TcpStream, port: u16, crowd: &Crowd) {
     crowd.leave(port);
 }
 
+/// Serves a protocol of lines: `+OK` to each, and to `WAIT` nothing at all.
+pub fn serve_lines(mut stream: TcpStream, port: u16) {
+    let Ok(handle) = stream.try_clone() else { return };
+    // A client that is gone ends it.
+    for line in BufReader::new(handle).lines().map_while(Result::ok) {
+        say(&format!("read {port}"));
+        if line == "WAIT" {
+            pause(600_000);
+        }
+        if stream.write_all(b"+OK\r\n").is_err() {
+            break;
+        }
+        say(&format!("answered {port}"));
+    }
+}
+
 pub(super) struct Connection {
     pub stream: TcpStream,
     buffer: Vec<u8>,
@@ -80,7 +96,7 @@ impl Connection {
         }
     }
 
-    fn read_body(&mut self, request: &Request) -> std::io::Result<()> {
+    pub fn read_body(&mut self, request: &Request) -> std::io::Result<()> {
         while self.buffer.len() < request.body_length {
             if self.read_more()? == 0 {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
@@ -115,6 +131,7 @@ impl Connection {
                 sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO))?;
                 return Ok(Next::Close);
             }
+            reply::PATH => return reply::play(self, request),
             "/websocket" => return upgrade::serve(self, request),
             _ => wait(request),
         }
@@ -169,8 +186,14 @@ pub(super) fn pause(milliseconds: u64) {
 /// Works for so long, or until the zoo opens the gate.
 fn wait(request: &Request) {
     pause(request.number("ms"));
-    let gate = request.text("gate").zip(std::env::var_os("GATES"));
-    while gate.as_ref().is_some_and(|(gate, gates)| !Path::new(gates).join(gate).exists()) {
+    if let Some(gate) = request.text("gate") {
+        wait_for_gate(gate);
+    }
+}
+
+pub(super) fn wait_for_gate(name: &str) {
+    let gate = std::env::var_os("GATES").map(|gates| Path::new(&gates).join(name));
+    while gate.as_ref().is_some_and(|gate| !gate.exists()) {
         pause(5);
     }
 }

@@ -6,7 +6,10 @@ mod connection;
 mod crowd;
 mod family;
 mod handler;
+mod reply;
 mod upgrade;
+
+pub use reply::Reply;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -54,6 +57,9 @@ pub struct ServerArgs {
     /// Accept connections and never read from them
     #[arg(long)]
     pub never_read: bool,
+    /// Speak a protocol of lines instead of HTTP
+    #[arg(long)]
+    pub lines: bool,
     /// Serve from so many child processes, which share the listener
     #[arg(long, default_value_t = 0)]
     pub workers: usize,
@@ -86,7 +92,7 @@ pub fn run(arguments: &ServerArgs) -> Result<()> {
     }
     say("listening");
     if !arguments.never_accept {
-        accept_all(&listener, &crowd, arguments.never_read);
+        accept_all(&listener, &crowd, arguments);
     }
     // The listener is gone, or nobody is to be accepted: the signal handler ends the process.
     loop {
@@ -95,11 +101,15 @@ pub fn run(arguments: &ServerArgs) -> Result<()> {
 }
 
 /// Ends when the listener has been shut down.
-fn accept_all(listener: &TcpListener, crowd: &Arc<Crowd>, never_read: bool) {
+fn accept_all(listener: &TcpListener, crowd: &Arc<Crowd>, arguments: &ServerArgs) {
     while let Ok((stream, peer)) = listener.accept() {
-        if never_read {
+        if arguments.never_read {
             say(&format!("accepted {}", peer.port()));
             std::mem::forget(stream);
+            continue;
+        }
+        if arguments.lines {
+            std::thread::spawn(move || connection::serve_lines(stream, peer.port()));
             continue;
         }
         let crowd = Arc::clone(crowd);

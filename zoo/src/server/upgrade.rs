@@ -4,20 +4,26 @@ use super::connection::{Connection, Next, Request};
 use super::say;
 use std::io::{Read, Write};
 
-/// Answers 101, then sends each frame back; one that begins with a ping's opcode is left unanswered,
-/// as a pong would be.
+/// An unmasked frame of text (RFC 6455, 5.2).
+const PUSHED: &[u8] = b"\x81\x04news";
+
+/// Answers 101, pushes as many frames as it is asked for, then sends each frame back; a pong or a
+/// close is left unanswered.
 pub(super) fn serve(connection: &mut Connection, request: &Request) -> std::io::Result<Next> {
     let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
     connection.stream.write_all(head.as_bytes())?;
     say(&format!("answered {}", request.peer));
+    for _ in 0..request.number("push") {
+        connection.stream.write_all(PUSHED)?;
+    }
     let mut frame = [0; 1024];
     loop {
         let count = connection.stream.read(&mut frame)?;
         say(&format!("frame {}", request.peer));
         match frame.first() {
             _ if count == 0 => return Ok(Next::Close),
-            // RFC 6455, 5.5.3: a pong wants no answer.
-            Some(0x8a) => {}
+            // RFC 6455, 5.5: a pong wants no answer; a close wants one that never comes.
+            Some(0x8a | 0x88) => {}
             _ => connection.stream.write_all(&frame[..count])?,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{RunId, Stage};
 use crate::expect::Expected;
+use crate::framing::{self, Framing};
 use crate::truth::{LINGER, Said, Window, fates};
 use anyhow::{Context, Result};
 use rustix::process::Signal;
@@ -56,6 +57,8 @@ pub struct PlayedClient {
     pub ended: Option<Instant>,
     /// The fates of which the daemon may find one. None: no part of the termination.
     pub fates: Vec<Fate>,
+    /// What it knows of framing.
+    pub framing: Framing,
     /// Whether it came after the end had begun and before the linger was over.
     pub late: bool,
 }
@@ -99,6 +102,7 @@ impl Stage<'_> {
             let target = client.target().address;
             let mut construction = expected.construction;
             construction.opaque |= client.target().multipath;
+            construction.hostile |= client.is_hostile();
             // A knock at a port of nobody's is no business of the server's.
             let knocked_here = target.port() == run.address().port();
             let came = record.started.filter(|_| knocked_here);
@@ -106,6 +110,7 @@ impl Stage<'_> {
                 peer: SocketAddr::new(target.ip(), record.port).to_string(),
                 ended: record.end.map(|(at, _)| at),
                 fates: came.map_or_else(Vec::new, |_| fates(record, said, window, construction)),
+                framing: framing::of(client),
                 late: came.is_some_and(|at| at >= window.begin && at <= window.gone + LINGER),
             }
         });

@@ -15,7 +15,7 @@ pub use roles::{NEVER, Work, slow};
 pub use run::{AMPLE, Run, Stop};
 
 use crate::cgroup::Ground;
-use crate::client::{Client, Script, Target};
+use crate::client::{Client, Script, Security, Target};
 use crate::expect::Expected;
 use crate::log::Log;
 use crate::namespace::Network;
@@ -97,6 +97,14 @@ impl<'a> Stage<'a> {
         Ok(Arc::new(Network::make()?))
     }
 
+    /// A file of this case's own that servers may serve as `/files/NAME`: zeros, which take no space.
+    pub fn file(&self, name: &str, bytes: u64) -> Result<()> {
+        let files = self.directory.join("files");
+        std::fs::create_dir_all(&files).with_context(|| format!("making {}", files.display()))?;
+        let file = std::fs::File::create(files.join(name)).with_context(|| format!("making {name}"))?;
+        file.set_len(bytes).with_context(|| format!("making {name} {bytes} bytes long"))
+    }
+
     /// Whether the user wants the zoo to end.
     fn is_interrupted(&self) -> bool {
         self.shared.interrupted.load(Ordering::Relaxed)
@@ -118,7 +126,8 @@ impl<'a> Stage<'a> {
     /// What a client of this server connects to.
     pub fn target(&self, server: RunId) -> Target {
         let run = self.run(server);
-        Target { network: run.network(), certificate: run.certificate(), ..Target::new(run.address()) }
+        let security = run.certificate().map(Security::new);
+        Target { network: run.network(), security, ..Target::new(run.address()) }
     }
 
     /// A client of this server that plays a script.
