@@ -22,6 +22,9 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "begun")
 		w.(http.Flusher).Flush()
 	}
+	if bytes, _ := strconv.Atoi(r.URL.Query().Get("bytes")); bytes > 0 {
+		w.Write(make([]byte, bytes))
+	}
 	time.Sleep(time.Duration(milliseconds) * time.Millisecond)
 	if gate := r.URL.Query().Get("gate"); gate != "" {
 		for !exists(filepath.Join(os.Getenv("GATES"), gate)) {
@@ -37,7 +40,11 @@ func exists(path string) bool {
 }
 
 func main() {
-	server := &http.Server{Handler: http.HandlerFunc(answer)}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{Handler: http.HandlerFunc(answer), Protocols: protocols}
 	listener, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("ADDRESS"), os.Getenv("PORT")))
 	if err != nil {
 		panic(err)
@@ -60,7 +67,11 @@ func main() {
 		panic("unknown style " + os.Args[1])
 	}
 	fmt.Println("listening")
-	if err := server.Serve(listener); err != http.ErrServerClosed {
+	serve := func() error { return server.Serve(listener) }
+	if certificate := os.Getenv("CERTIFICATE"); certificate != "" {
+		serve = func() error { return server.ServeTLS(listener, certificate, os.Getenv("KEY")) }
+	}
+	if err := serve(); err != http.ErrServerClosed {
 		panic(err)
 	}
 	fmt.Println("closed")

@@ -1,4 +1,5 @@
-// The story's service, in the styles in which services end: the one argument names it.
+// The story's service, in the styles in which services end: the first argument names it. The second
+// may be `http2`.
 'use strict';
 
 const http = require('node:http');
@@ -8,6 +9,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const style = process.argv[2];
+const isHttp2 = process.argv[3] === 'http2';
 const port = Number(process.env.PORT);
 let stopping = false;
 
@@ -22,10 +24,15 @@ function answer(request, response) {
   const milliseconds = Number(url.searchParams.get('ms') || 0);
   const gate = url.searchParams.get('gate');
   const finish = () => {
-    if (stopping && style === 'drain') response.setHeader('Connection', 'close');
+    if (stopping && style === 'drain' && !isHttp2) response.setHeader('Connection', 'close');
     response.end('ok\n', () => say(`answered ${peer}`));
   };
-  if (url.pathname === '/events') {
+  if (url.pathname === '/empty') {
+    response.writeHead(204);
+    response.end(() => say(`answered ${peer}`));
+  } else if (url.pathname === '/large') {
+    response.end('x'.repeat(Number(url.searchParams.get('bytes'))), () => say(`answered ${peer}`));
+  } else if (url.pathname === '/events') {
     response.setHeader('Content-Type', 'text/event-stream');
     response.write(': begun\n\n');
     const timer = setInterval(() => response.write('data: news\n\n'), 20);
@@ -47,14 +54,21 @@ function answer(request, response) {
 }
 
 function create() {
-  if (process.env.CERTIFICATE) {
-    const secret = { cert: fs.readFileSync(process.env.CERTIFICATE), key: fs.readFileSync(process.env.KEY) };
-    return https.createServer(secret, answer);
-  }
-  return style === 'http2' ? http2.createServer(answer) : http.createServer(answer);
+  if (!process.env.CERTIFICATE) return isHttp2 ? http2.createServer(answer) : http.createServer(answer);
+  const secret = { cert: fs.readFileSync(process.env.CERTIFICATE), key: fs.readFileSync(process.env.KEY) };
+  // Whoever shows the same certificate is known.
+  if (process.env.MUTUAL) Object.assign(secret, { ca: secret.cert, requestCert: true });
+  const server = isHttp2 ? http2.createSecureServer(secret, answer) : https.createServer(secret, answer);
+  server.on('secureConnection', (socket) => say(`secured ${socket.remotePort}`));
+  return server;
 }
 
 const server = create();
+const sessions = new Set();
+server.on('session', (session) => {
+  sessions.add(session);
+  session.on('close', () => sessions.delete(session));
+});
 
 const handlers = {
   // Nothing is handled: the default action of SIGTERM, or none for PID 1.
@@ -67,10 +81,14 @@ const handlers = {
   'drain': () => {
     stopping = true;
     server.close(() => process.exit(0));
-    server.closeIdleConnections();
+    if (isHttp2) {
+      // GOAWAY; each ends with its last stream.
+      for (const session of sessions) session.close();
+    } else {
+      server.closeIdleConnections();
+    }
     say('closed');
   },
-  'http2': null,
 };
 
 const handler = handlers[style];

@@ -40,6 +40,8 @@ pub struct Program {
     pub memory_limit: Option<u64>,
     /// The nested cgroup of the container in which it starts.
     pub nested: Option<&'static str>,
+    /// Whether it asks for the clients' certificate too.
+    mutual: bool,
     /// The certificate it shows, where it speaks TLS; the key is beside it.
     pub certificate: Option<PathBuf>,
     /// A template for a configuration file: `{config}` in the command line is its path.
@@ -60,6 +62,7 @@ impl Program {
             passed: None,
             memory_limit: None,
             nested: None,
+            mutual: false,
             certificate: None,
             template: None,
             values: Vec::new(),
@@ -195,6 +198,12 @@ impl Program {
         self
     }
 
+    /// Asks clients for the same certificate.
+    pub fn with_mutual_tls(mut self) -> Self {
+        self.mutual = true;
+        self
+    }
+
     /// In this network namespace.
     pub fn in_network(mut self, network: &Arc<Network>) -> Self {
         self.network = Some(Arc::clone(network));
@@ -214,6 +223,9 @@ impl Program {
         command.args(self.command[1..].iter().map(fill)).env("PORT", port.to_string());
         if let Some(certificate) = &self.certificate {
             command.env("CERTIFICATE", certificate).env("KEY", certificate.with_extension("key"));
+        }
+        if self.mutual {
+            command.env("MUTUAL", "1");
         }
         command.env("ADDRESS", self.address.to_string()).env("PYTHONDONTWRITEBYTECODE", "1");
         command

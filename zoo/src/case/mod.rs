@@ -2,9 +2,12 @@
 
 mod exit;
 mod go;
+mod hostile;
 mod http1_body;
 mod http1_head;
 mod http1_order;
+mod http2;
+mod http2_frames;
 mod java;
 mod long_lived;
 mod neighbours;
@@ -18,6 +21,8 @@ mod storm;
 mod static_file;
 mod sudden;
 mod tls;
+mod tls_http2;
+mod tls_servers;
 mod wrapper;
 mod wsgi;
 
@@ -73,7 +78,12 @@ pub fn all() -> Vec<Case> {
         http1_head::CASES,
         long_lived::CASES,
         static_file::CASES,
+        http2::CASES,
+        http2_frames::CASES,
         tls::CASES,
+        tls_servers::CASES,
+        tls_http2::CASES,
+        hostile::CASES,
         sudden::CASES,
         storm::CASES,
         wrapper::CASES,

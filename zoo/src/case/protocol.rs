@@ -132,7 +132,7 @@ fn http2_clients(stage: &mut Stage<'_>, server: RunId, steps: &[Step]) -> Vec<Cl
 }
 
 fn http2_idle(stage: &mut Stage<'_>) -> Result<()> {
-    let server = stage.start(Program::node(stage.tools(), "http2"))?;
+    let server = stage.start(Program::node(stage.tools(), "none http2"))?;
     let request = Step::Request(http2::request(1, "/"), 1);
     let steps = [request, Step::AwaitAnswers, Step::Control(http2::window_update())];
     let clients = http2_clients(stage, server, &steps);
@@ -143,7 +143,7 @@ fn http2_idle(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 fn http2_in_flight(stage: &mut Stage<'_>) -> Result<()> {
-    let server = stage.start(Program::node(stage.tools(), "http2"))?;
+    let server = stage.start(Program::node(stage.tools(), "none http2"))?;
     let request = Step::Request(http2::request(1, &format!("/slow?ms={NEVER}")), 1);
     let clients = http2_clients(stage, server, &[request]);
     stage.wait_until_read(&clients, 1)?;

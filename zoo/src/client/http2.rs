@@ -10,8 +10,63 @@ pub fn preface() -> Vec<u8> {
 
 /// A GET request on this stream (odd, ever greater).
 pub fn request(stream: u32, path: &str) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &block("GET", path))
+}
+
+/// The same, its header block cut into pieces of so many bytes: HEADERS and CONTINUATION.
+pub fn continued_request(stream: u32, path: &str, piece: usize) -> Vec<u8> {
+    let block = block("GET", path);
+    let pieces = block.chunks(piece).enumerate().map(|(number, part)| {
+        let last = if (number + 1) * piece >= block.len() { END_HEADERS } else { 0 };
+        match number {
+            0 => frame(HEADERS, END_STREAM | last, stream, part),
+            _ => frame(CONTINUATION, last, stream, part),
+        }
+    });
+    pieces.flatten().collect()
+}
+
+/// The same with a priority, and padding of so many bytes.
+pub fn padded_request(stream: u32, path: &str, padding: u8) -> Vec<u8> {
+    let mut payload = vec![padding];
+    payload.extend(PRIORITY_FIELDS);
+    payload.extend(block("GET", path));
+    payload.resize(payload.len() + usize::from(padding), 0);
+    frame(HEADERS, END_HEADERS | END_STREAM | PADDED | WITH_PRIORITY, stream, &payload)
+}
+
+/// A POST request whose padded body is ended by an empty frame.
+pub fn padded_post(stream: u32, path: &str, padding: u8) -> Vec<u8> {
+    let mut bytes = frame(HEADERS, END_HEADERS, stream, &block("POST", path));
+    let mut payload = vec![padding];
+    payload.extend(b"body");
+    payload.resize(payload.len() + usize::from(padding), 0);
+    bytes.extend(frame(DATA, PADDED, stream, &payload));
+    bytes.extend(frame(DATA, END_STREAM, stream, &[]));
+    bytes
+}
+
+/// A PRIORITY frame for this stream, which may be idle.
+pub fn priority(stream: u32) -> Vec<u8> {
+    frame(PRIORITY, 0, stream, &PRIORITY_FIELDS)
+}
+
+/// A frame of a type that nobody knows, which everybody has to ignore.
+pub fn unknown_frame() -> Vec<u8> {
+    frame(0xfa, 0xff, 0, b"whatever")
+}
+
+/// A frame's head alone, of any type and length.
+pub fn frame_head(kind: u8, stream: u32, length: u32) -> Vec<u8> {
+    let mut bytes = length.to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, 0]);
+    bytes.extend(stream.to_be_bytes());
+    bytes
+}
+
+fn block(method: &str, path: &str) -> Vec<u8> {
     let mut block = Vec::new();
-    for (name, value) in [(":method", "GET"), (":scheme", "http"), (":authority", "zoo"), (":path", path)] {
+    for (name, value) in [(":method", method), (":scheme", "http"), (":authority", "zoo"), (":path", path)] {
         // RFC 7541, 6.2.2: literal without indexing, new name; both strings shorter than 127 and plain.
         block.push(0);
         for text in [name, value] {
@@ -19,7 +74,7 @@ pub fn request(stream: u32, path: &str) -> Vec<u8> {
             block.extend(text.as_bytes());
         }
     }
-    frame(HEADERS, END_HEADERS | END_STREAM, stream, &block)
+    block
 }
 
 /// A PING, which the server has to acknowledge.
@@ -34,13 +89,19 @@ pub fn window_update() -> Vec<u8> {
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+const WITH_PRIORITY: u8 = 0x20;
+/// RFC 9113, 6.3: depends on stream 0, not exclusively, weight 16.
+const PRIORITY_FIELDS: [u8; 5] = [0, 0, 0, 0, 15];
 const HEADER_LENGTH: usize = 9;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {

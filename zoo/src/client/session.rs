@@ -18,6 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// More than any server is asked at once.
 const STREAMS: usize = 1000;
 
+/// How many bytes the library reads before the streams take what is theirs: it gives up a connection
+/// on which too many small frames lie unread.
+const PIECE: usize = 512;
+
 /// One request on a stream of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
@@ -69,8 +73,10 @@ impl Session {
 
     /// Takes bytes from the server.
     pub fn receive(&mut self, bytes: &[u8]) {
-        self.wire.0.borrow_mut().incoming.extend(bytes);
-        self.turn();
+        for piece in bytes.chunks(PIECE) {
+            self.wire.0.borrow_mut().incoming.extend(piece);
+            self.turn();
+        }
     }
 
     /// What is to go to the server.
