@@ -21,6 +21,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/stream" {
 		fmt.Fprintln(w, "begun")
 		w.(http.Flusher).Flush()
+		fmt.Printf("parted %s\n", peer)
 	}
 	if bytes, _ := strconv.Atoi(r.URL.Query().Get("bytes")); bytes > 0 {
 		w.Write(make([]byte, bytes))

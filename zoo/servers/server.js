@@ -27,7 +27,10 @@ function answer(request, response) {
     if (stopping && style === 'drain' && !isHttp2) response.setHeader('Connection', 'close');
     response.end('ok\n', () => say(`answered ${peer}`));
   };
-  if (url.pathname === '/empty') {
+  if (url.pathname === '/ping') {
+    // Once the answer is out.
+    response.end('ok\n', () => request.stream.session.ping(() => say(`ponged ${peer}`)));
+  } else if (url.pathname === '/empty') {
     response.writeHead(204);
     response.end(() => say(`answered ${peer}`));
   } else if (url.pathname === '/large') {

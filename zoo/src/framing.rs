@@ -2,7 +2,7 @@
 //! streams were cut. Here is what a client knows of it, and the daemon's words are held against that.
 
 use crate::api::{Severed, Termination};
-use crate::client::{Client, End, Protocol, Unfinished};
+use crate::client::{End, Protocol, Seen, Unfinished};
 use crate::stage::{PlayedClient, PlayedRun};
 use shutdown_probe_common::fate::Fate;
 use std::ops::RangeInclusive;
@@ -33,15 +33,15 @@ impl Framing {
 }
 
 /// What this client knows.
-pub fn of(client: &Client) -> Framing {
-    let record = client.record();
-    if client.is_hostile() || client.target().multipath {
+pub fn of(seen: &Seen<'_>) -> Framing {
+    let record = &seen.record;
+    if seen.hostile || seen.target.multipath {
         return Framing { streams: 0..=u64::MAX, ..Framing::of(None) };
     }
-    if client.target().security.is_some() {
+    if seen.target.security.is_some() {
         return Framing::of(Some("tls"));
     }
-    match client.protocol() {
+    match seen.protocol {
         Protocol::Http1 => Framing {
             // The end of an answer that only the close delimits cannot be told from its middle.
             exact: Some(!record.ended_by_close),
@@ -105,9 +105,72 @@ fn of_connection(client: &PlayedClient, severed: &Severed) -> Vec<String> {
         let found = severed.response_bytes;
         check(found == received, "response_bytes", format!("{received:?}"), format!("{found:?}"));
     }
-    if !truncated && truth.protocol.is_some() {
+    if truth.protocol.is_some_and(|protocol| protocol != "http1" || !truncated) {
         let found = severed.expected_bytes;
-        check(found.is_none(), "expected_bytes of no truncated answer", "none".into(), format!("{found:?}"));
+        check(found.is_none(), "expected_bytes", "none".into(), format!("{found:?}"));
     }
     differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn differences(framing: Framing, change: impl FnOnce(&mut Value)) -> Vec<String> {
+        let mut said = json!({
+            "peer": "127.0.0.1:1", "evidence": "truncated_response", "protocol": "http1", "confidence": "exact",
+            "streams_severed": 0, "response_bytes": 40, "expected_bytes": 50,
+        });
+        change(&mut said);
+        let fates = vec![Fate::TruncatedResponse];
+        let client = PlayedClient { peer: "127.0.0.1:1".into(), ended: None, fates, framing, late: false };
+        of_connection(&client, &serde_json::from_value(said).expect("the contract's JSON"))
+    }
+
+    fn http1() -> Framing {
+        let cut = Some(Unfinished { received: 40, expected: Some(50) });
+        Framing { exact: Some(true), cut, ..Framing::of(Some("http1")) }
+    }
+
+    #[test]
+    fn every_word_counts() {
+        assert_eq!(differences(http1(), |_| ()), Vec::<String>::new());
+        let changes = [
+            ("protocol", json!("unknown")),
+            ("confidence", json!("likely")),
+            ("confidence", json!(null)),
+            ("streams_severed", json!(1)),
+            ("streams_severed", json!(null)),
+            ("response_bytes", json!(41)),
+            ("expected_bytes", json!(null)),
+        ];
+        for (field, value) in changes {
+            assert_eq!(differences(http1(), |said| said[field] = value.clone()).len(), 1, "{field} {value}");
+        }
+    }
+
+    #[test]
+    fn what_was_never_read_may_be_unknown() {
+        let unread = |said: &mut Value| {
+            said["evidence"] = json!("unread_request");
+            said["protocol"] = json!("unknown");
+            said["confidence"] = json!("likely");
+            said["expected_bytes"] = json!(null);
+        };
+        assert_eq!(differences(http1(), unread), Vec::<String>::new());
+    }
+
+    #[test]
+    fn streams_are_counted() {
+        let http2 = Framing { exact: Some(true), streams: 2..=3, ..Framing::of(Some("http2")) };
+        for (count, expected) in [(1, 1), (2, 0), (3, 0), (4, 1)] {
+            let found = differences(http2.clone(), |said| {
+                said["protocol"] = json!("http2");
+                said["streams_severed"] = json!(count);
+                said["expected_bytes"] = json!(null);
+            });
+            assert_eq!(found.len(), expected, "{found:?}");
+        }
+    }
 }

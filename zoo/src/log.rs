@@ -14,6 +14,8 @@ pub struct Log {
     ended: bool,
     unfinished: Vec<u8>,
     lines: Vec<String>,
+    /// When each line came.
+    times: Vec<Instant>,
     reads: HashMap<u16, usize>,
     answers: HashMap<u16, (usize, Instant)>,
 }
@@ -28,6 +30,7 @@ impl Log {
             ended: false,
             unfinished: Vec::new(),
             lines: Vec::new(),
+            times: Vec::new(),
             reads: HashMap::new(),
             answers: HashMap::new(),
         })
@@ -80,6 +83,7 @@ impl Log {
             }
         }
         self.lines.push(line);
+        self.times.push(Instant::now());
     }
 
     /// How many requests the server has read from this client.
@@ -100,6 +104,11 @@ impl Log {
     /// How many lines contain this.
     pub fn count(&self, text: &str) -> usize {
         self.lines.iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// Everything said so far, and when.
+    pub fn timed_lines(&self) -> impl Iterator<Item = (Instant, &str)> {
+        self.times.iter().copied().zip(self.lines.iter().map(String::as_str))
     }
 
     /// Everything said so far.

@@ -3,7 +3,7 @@
 
 use crate::namespace::Network;
 use crate::tool::ToolBox;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -101,6 +101,17 @@ impl Program {
         Self::new([text(tools.go_server()), style.into()], Ready::Says("listening"))
     }
 
+    /// A server of gRPC for Go.
+    pub fn grpc(tools: &ToolBox, style: &str) -> Self {
+        Self::new([text(tools.grpc()), "server".into(), style.into()], Ready::Says("listening"))
+    }
+
+    /// Clients of gRPC for Go, each of which makes its calls on a connection of its own.
+    pub fn grpc_clients(tools: &ToolBox, server: SocketAddr, calls: &[(u16, &str)]) -> Self {
+        let command = [text(tools.grpc()), "client".into(), server.to_string()].into_iter();
+        Self::new(command.chain(calls.iter().map(|(port, calls)| format!("{port}:{calls}"))), Ready::AtOnce)
+    }
+
     /// A server of com.sun.net.httpserver.
     pub fn java(tools: &ToolBox, style: &str) -> Self {
         let options = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto -cp";
@@ -127,7 +138,8 @@ impl Program {
     pub fn nginx_tls(tools: &ToolBox, upstream: u16, directives: &str) -> Self {
         let certificate = tools.certificate();
         let key = text(certificate.with_extension("key"));
-        let own = format!("ssl_certificate {}; ssl_certificate_key {key}; {directives}", certificate.display());
+        let own =
+            format!("ssl_certificate {}; ssl_certificate_key {key}; {directives}", certificate.display());
         let program = Self::nginx(tools, upstream).with_value("speaking", " ssl http2");
         program.with_value("tls", &own).with_tls(tools)
     }
@@ -142,6 +154,19 @@ impl Program {
     pub fn own(tools: &ToolBox, options: &str) -> Self {
         let command = [text(tools.zoo.clone()), "server".into()].into_iter();
         Self::new(command.chain(words(options)), Ready::Says("listening"))
+    }
+
+    /// curl, which asks once, from this port, and says what it got.
+    pub fn curl(port: u16, options: &str, url: &str) -> Self {
+        let line = format!(
+            "echo client {port} connected; echo client {port} asked 0
+            set -- $(curl --silent --output /dev/null --write-out '%{{exitcode}} %{{http_code}}' \
+                --local-port {port} {options} '{url}')
+            [ \"$2\" = 000 ] || echo client {port} begun 0
+            [ \"$1\" = 0 ] && echo client {port} answered 0
+            echo client {port} fin"
+        );
+        Self::new(["sh".into(), "-c".into(), line], Ready::AtOnce)
     }
 
     /// A command of the host.

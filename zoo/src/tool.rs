@@ -10,6 +10,14 @@ use std::process::Command;
 
 const REQUIREMENTS: &str = include_str!("../servers/requirements.txt");
 const GO_SERVER: &str = include_str!("../servers/server.go");
+/// The module of gRPC's server and clients; what it needs is pinned by its sums.
+const GRPC_MODULE: &[(&str, &str)] = &[
+    ("go.mod", include_str!("../servers/grpc/go.mod")),
+    ("go.sum", include_str!("../servers/grpc/go.sum")),
+    ("main.go", include_str!("../servers/grpc/main.go")),
+    ("server.go", include_str!("../servers/grpc/server.go")),
+    ("client.go", include_str!("../servers/grpc/client.go")),
+];
 const JAVA_SERVER: &str = include_str!("../servers/Server.java");
 
 /// Files that servers read, written out as they are.
@@ -29,6 +37,7 @@ pub enum Tool {
     Python,
     PythonServers,
     Go,
+    Grpc,
     Java,
     Nginx,
     Haproxy,
@@ -37,6 +46,7 @@ pub enum Tool {
     Shell,
     Ip,
     Openssl,
+    Curl,
 }
 
 impl Tool {
@@ -46,7 +56,7 @@ impl Tool {
             Self::Node => ("node", "nodejs"),
             Self::Python => ("python3", "python3"),
             Self::PythonServers => ("python3", "python3-venv"),
-            Self::Go => ("go", "golang-go"),
+            Self::Go | Self::Grpc => ("go", "golang-go"),
             Self::Java => ("javac", "default-jdk-headless"),
             Self::Nginx => ("nginx", "nginx-light"),
             Self::Haproxy => ("haproxy", "haproxy"),
@@ -55,6 +65,7 @@ impl Tool {
             Self::Shell => ("sh", "dash"),
             Self::Ip => ("ip", "iproute2"),
             Self::Openssl => ("openssl", "openssl"),
+            Self::Curl => ("curl", "curl"),
         }
     }
 }
@@ -101,6 +112,7 @@ impl ToolBox {
                     build.args(["build", "-o"]).arg(self.go_server()).arg("server.go");
                     build
                 })?,
+                Tool::Grpc => self.build_grpc(progress)?,
                 Tool::Java => {
                     self.build_once("Server.java", JAVA_SERVER, self.java_class(), progress, || {
                         let mut build = Command::new("javac");
@@ -127,6 +139,28 @@ impl ToolBox {
         let mut openssl = Command::new("openssl");
         openssl.args(options.split_whitespace()).arg("-keyout").arg(certificate.with_extension("key"));
         run(openssl.arg("-out").arg(certificate))
+    }
+
+    /// Go fetches what the module needs, once, into its own cache.
+    fn build_grpc(&self, progress: &dyn Fn(&str)) -> Result<()> {
+        let module = self.home.join("grpc");
+        fs::create_dir_all(&module).with_context(|| format!("making {}", module.display()))?;
+        let mut changed = false;
+        for (name, content) in GRPC_MODULE {
+            changed |= write_if_changed(&module.join(name), content)?;
+        }
+        if !changed && self.grpc().exists() {
+            return Ok(());
+        }
+        progress("fetching gRPC for Go and compiling its server");
+        if self.grpc().exists() {
+            fs::remove_file(self.grpc()).with_context(|| format!("removing {}", self.grpc().display()))?;
+        }
+        let mut build = Command::new("go");
+        run(build
+            .args(["build", "-mod=readonly", "-buildvcs=false", "-o"])
+            .arg(self.grpc())
+            .current_dir(module))
     }
 
     fn prepare_python_servers(&self, progress: &dyn Fn(&str)) -> Result<()> {
@@ -186,6 +220,11 @@ impl ToolBox {
     /// The compiled Go server.
     pub fn go_server(&self) -> PathBuf {
         self.home.join("go-server")
+    }
+
+    /// The compiled server and clients of gRPC.
+    pub fn grpc(&self) -> PathBuf {
+        self.home.join("grpc-server")
     }
 
     fn java_class(&self) -> PathBuf {

@@ -44,7 +44,7 @@ pub struct Construction {
 
 impl Construction {
     /// Nothing is left to the case: an accepting server that reads what it is sent.
-    pub const PLAIN: Self = 
+    pub const PLAIN: Self =
         Self { unread: Fate::UnreadRequest, opaque: false, hostile: false, racing: false };
 }
 
@@ -66,6 +66,9 @@ pub fn fates(record: &Record, said: Said, window: Window, construction: Construc
         Some((at, _)) if at < window.begin => vec![],
         Some((_, End::Refused)) => vec![Fate::Refused],
         Some((_, End::Aborted)) => vec![Fate::PeerAborted],
+        Some((_, End::Left)) if record.outstanding() == 0 && record.leaves_politely => {
+            vec![Fate::PeerClosed, Fate::Drained, Fate::ClosedIdle]
+        }
         Some((_, End::Left)) if record.outstanding() == 0 => vec![Fate::PeerClosed],
         // It left with a request open: on the wire one that gave up and one that waits look alike.
         Some((_, End::Left)) => vec![Fate::NotMeasured, Fate::PeerClosed],
@@ -127,6 +130,9 @@ fn of_framing(record: &Record, window: Window) -> Option<Fates> {
     use Fate::{ClosedIdle, Drained, NotMeasured, TruncatedResponse, UnansweredRequest};
     let whole = record.outstanding() == 0;
     let in_window = |moment: Option<Instant>| moment.is_some_and(|at| at >= window.begin);
+    if whole && record.leaves_politely {
+        return Some(vec![Fate::PeerClosed, Drained, ClosedIdle]);
+    }
     if whole && record.ended_by_close && in_window(record.last_answer) {
         // The end of such an answer and its middle look alike: the daemon may take it for cut, as
         // likely at most, for whole, or not judge.

@@ -1,7 +1,8 @@
 //! Go's net/http, whose listeners are MPTCP sockets where the kernel has them.
 
 use super::Case;
-use crate::client::{Script, Target, get, has_multipath};
+use super::http2::{ask, begins, waits};
+use crate::client::{Script, Step, Target, get, has_multipath};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
 use crate::stage::{AMPLE, NEVER, Stage, Stop, Work, slow};
@@ -20,6 +21,10 @@ pub const CASES: &[Case] = &[
     Case::new("go-shutdown-pid1", GO, "the same as PID 1", shutdown_as_init),
     Case::new("go-shutdown-silent", GO, "Shutdown waits for one that never sent anything", shutdown_silent),
     Case::new("go-mptcp", GO, "clients that speak MPTCP: known or not, never a false loss", multipath),
+    Case::new("go-mptcp-shutdown", GO, "Shutdown under clients that speak MPTCP", multipath_shutdown)
+        .of_framing(),
+    Case::new("go-mptcp-streams", GO, "HTTP/2 and cut answers over MPTCP: no false loss", multipath_streams)
+        .of_framing(),
     Case::new("go-stream", GO, "a response cut in the middle", stream).of_framing(),
 ];
 
@@ -88,6 +93,53 @@ fn multipath(stage: &mut Stage<'_>) -> Result<()> {
     let certain = if multipath { 0 } else { 2 };
     let expected = Expected::new(Cause::StopSignalKilledProcess);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, certain));
+    Ok(())
+}
+
+fn multipath_shutdown(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::go(stage.tools(), "shutdown"))?;
+    let target = Target { multipath: has_multipath(), ..stage.target(server) };
+    let gated = get(&format!("/slow?gate={}", stage.gate(server)));
+    let idle: Vec<_> =
+        (0..2).map(|_| stage.open_to(server, target.clone(), Script::now(vec![get("/")]))).collect();
+    let busy: Vec<_> =
+        (0..2).map(|_| stage.open_to(server, target.clone(), Script::now(vec![gated.clone()]))).collect();
+    // Neighbours on plain TCP are as certain as ever.
+    stage.idle(server, 1)?;
+    stage.in_flight(server, 1, Work::UntilStop)?;
+    stage.wait_until_answered(&idle)?;
+    stage.wait_until_read(&busy, 1)?;
+    stage.stop(server, AMPLE)?;
+    let certain = if target.multipath { 1 } else { 3 };
+    stage.expect(server, Expected::new(Cause::Clean).signal(Disposition::Handled).drained(certain));
+    Ok(())
+}
+
+fn multipath_streams(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::go(stage.tools(), "none"))?;
+    let target = Target { multipath: has_multipath(), ..stage.target(server) };
+    let scripts = [
+        Script::http2(vec![ask("/"), ask("/?bytes=60000")]),
+        Script::http2(vec![ask("/"), waits(), waits()]),
+        Script::http2(vec![begins(), ask("/")]),
+        Script::now(vec![get("/"), Step::AwaitAnswers]),
+        Script::now(vec![get(&format!("/stream?ms={NEVER}"))]),
+    ];
+    let clients = scripts.map(|script| stage.open_to(server, target.clone(), script));
+    let [idle, busy, begun, kept, cut] = clients;
+    stage.wait_until_answered(&[idle, kept])?;
+    stage.wait_until_read(&[busy], 3)?;
+    stage.wait_until_read(&[begun], 2)?;
+    stage.wait_for("answers and beginnings", |stage| {
+        let record = |client| stage.client(client).record();
+        record(busy).answered == 1 && record(begun).answer_begun && record(cut).answer_begun
+    })?;
+    stage.in_flight(server, 1, Work::Endless)?;
+    stage.stop(server, AMPLE)?;
+    let (unanswered, truncated) = if target.multipath { (1, 0) } else { (2, 2) };
+    let expected = Expected::new(Cause::StopSignalKilledProcess);
+    let expected = expected.severed(Fate::UnansweredRequest, unanswered);
+    stage.expect(server, expected.severed(Fate::TruncatedResponse, truncated));
     Ok(())
 }
 

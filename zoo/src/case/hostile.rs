@@ -41,7 +41,8 @@ fn requests(stage: &mut Stage<'_>) -> Result<()> {
     let server = server(stage)?;
     neighbours(stage, server)?;
     let post = |headers: &str| format!("POST /slow HTTP/1.1\r\nHost: zoo\r\n{headers}\r\n\r\nx").into_bytes();
-    let noise: Vec<u8> = (0..100_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let noise: Vec<u8> =
+        (0..100_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let mut head = b"GET / HTTP/1.1\r\nX-Padding: ".to_vec();
     head.resize(1 << 20, b'x');
     let pieces = vec![
@@ -124,9 +125,8 @@ fn upgrade(stage: &mut Stage<'_>) -> Result<()> {
         http2::preface(),
         vec![0xff; 1000],
     ];
-    let script = |bytes: Vec<u8>| {
-        Script::hostile(vec![request.clone(), Step::AwaitAnswers, Step::Control(bytes)])
-    };
+    let script =
+        |bytes: Vec<u8>| Script::hostile(vec![request.clone(), Step::AwaitAnswers, Step::Control(bytes)]);
     let clients: Vec<_> = garbage.into_iter().map(|bytes| stage.open(server, script(bytes))).collect();
     stage.wait_until_said(server, "frame", &clients)?;
     neighbours(stage, server)?;

@@ -86,9 +86,7 @@ fn close_delimited(stage: &mut Stage<'_>) -> Result<()> {
     let request = Step::Request(format!("GET {path} HTTP/1.0\r\n\r\n").into_bytes(), 1);
     let cut = open(stage, server, 2, &[request]);
     stage.wait_until_said(server, "parted", &cut)?;
-    stage.wait_for("the first half", |stage| {
-        cut.iter().all(|id| stage.client(*id).record().answer_begun)
-    })?;
+    stage.wait_for("the first half", |stage| cut.iter().all(|id| stage.client(*id).record().answer_begun))?;
     stage.idle(server, 1)?;
     stage.in_flight(server, 1, Work::Endless)?;
     exits(stage, server, &[(Fate::UnansweredRequest, 1)])

@@ -36,9 +36,8 @@ fn response_bytewise(stage: &mut Stage<'_>) -> Result<()> {
     let whole = [format!("{head}ninebytes"), chunked.to_string()];
     let whole = whole.map(|text| Reply::new().bytewise(&text).say("answered"));
     open_replies(stage, server, "answered", &whole)?;
-    let cuts = [1, 12, head.len() - 1, head.len(), head.len() + 8].map(|length| {
-        Reply::new().bytewise(&format!("{head}ninebytes")[..length]).say("parted").never()
-    });
+    let cuts = [1, 12, head.len() - 1, head.len(), head.len() + 8]
+        .map(|length| Reply::new().bytewise(&format!("{head}ninebytes")[..length]).say("parted").never());
     open_replies(stage, server, "parted", &cuts)?;
     exits(stage, server, &[(Fate::TruncatedResponse, cuts.len())])
 }
@@ -81,7 +80,8 @@ fn odd_heads(stage: &mut Stage<'_>) -> Result<()> {
 
 fn http10(stage: &mut Stage<'_>) -> Result<()> {
     let server = server(stage)?;
-    let reply = Reply::new().write("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nbody");
+    let reply =
+        Reply::new().write("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nbody");
     let path = reply.say("answered").path().to_string();
     let request = format!("GET {path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     let ask = Step::Request(request.into_bytes(), 1);

@@ -3,8 +3,10 @@
 use super::Case;
 use super::exit::{exits, open, open_replies, server};
 use crate::client::{Script, Step, get};
+use crate::expect::{Cause, Disposition, Expected};
+use crate::program::Program;
 use crate::server::Reply;
-use crate::stage::{ClientId, NEVER, Stage, slow};
+use crate::stage::{AMPLE, ClientId, NEVER, Stage, slow};
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
 
@@ -21,6 +23,8 @@ pub const CASES: &[Case] = &[
         .of_framing(),
     Case::new("early-hints", &[], "103 Early Hints is no answer", early_hints).of_framing(),
     Case::new("expectation-failed", &[], "417: the body was never sent, and is not owed", expectation_failed)
+        .of_framing(),
+    Case::new("drained-in-pieces", &[], "answers begun before the stop and ended after it", drained)
         .of_framing(),
 ];
 
@@ -123,4 +127,25 @@ fn expectation_failed(stage: &mut Stage<'_>) -> Result<()> {
     stage.wait_until_answered(&idle)?;
     stage.wait_until_read(&busy, 2)?;
     exits(stage, server, &[(Fate::UnansweredRequest, 1)])
+}
+
+fn drained(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::own(stage.tools(), "--on-term drain"))?;
+    let gate = stage.gate(server);
+    let begun = |text: &str| Reply::new().write(text).say("parted").gate(&gate);
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n";
+    let replies = [
+        begun(HALF).write("other").say("answered"),
+        begun(HINTS).then_ok(),
+        begun(CONTINUE).bytewise("HTTP/1.1 204 No Content\r\n\r\n").say("answered"),
+        begun(chunked).bytewise("body\r\n0\r\nX-Sum: 1\r\n\r\n").say("answered"),
+    ];
+    let open = |reply: &Reply| stage.open(server, Script::now(vec![get(reply.path())]));
+    let clients: Vec<_> = replies.iter().map(open).collect();
+    stage.wait_until_said(server, "parted", &clients)?;
+    stage.idle(server, 1)?;
+    stage.stop(server, AMPLE)?;
+    let expected = Expected::new(Cause::Clean).signal(Disposition::Handled);
+    stage.expect(server, expected.drained(replies.len()));
+    Ok(())
 }

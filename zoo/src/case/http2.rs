@@ -1,7 +1,7 @@
 //! HTTP/2 in clear, as a client library speaks it: what became of each stream of each connection.
 
 use super::Case;
-use crate::client::{Ask, Script, Step};
+use crate::client::{Ask, Script, Step, http2};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
 use crate::stage::{AMPLE, ClientId, NEVER, RunId, Stage, Stop};
@@ -22,6 +22,7 @@ pub const CASES: &[Case] = &[
     Case::new("http2-goaway", NODE, "GOAWAY, and what is in flight finishes", goaway).of_framing(),
     Case::new("http2-goaway-grace", NODE, "GOAWAY, and what is in flight outlasts the grace period", late)
         .of_framing(),
+    Case::new("http2-after-goaway", NODE, "a request that crossed the GOAWAY", after_goaway).of_framing(),
 ];
 
 /// A request on a stream of its own.
@@ -62,7 +63,9 @@ pub fn streams(
 /// The process was killed by the signal, with these losses.
 fn killed(stage: &mut Stage<'_>, server: RunId, losses: &[(Fate, usize)]) -> Result<()> {
     stage.stop(server, AMPLE)?;
-    let expected = Expected::new(Cause::StopSignalKilledProcess).signal(Disposition::Default);
+    // The process went, and it had streams of which it took no leave: both names fit.
+    let expected = Expected::new(Cause::StopSignalKilledProcess).or(Cause::StreamWithoutGoaway);
+    let expected = expected.signal(Disposition::Default);
     let expected = losses.iter().fold(expected, |expected, (fate, count)| expected.severed(*fate, *count));
     stage.expect(server, expected);
     Ok(())
@@ -144,6 +147,24 @@ fn late(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "drain http2"))?;
     let gated = ask(&format!("/slow?gate={}", stage.gate(server)));
     drains(stage, server, &[gated, waits()], GRACE)?;
+    let expected = Expected::new(Cause::GraceExceeded).signal(Disposition::Handled);
+    stage.expect(server, expected.severed(Fate::UnansweredRequest, 2));
+    Ok(())
+}
+
+fn after_goaway(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::node(stage.tools(), "drain http2"))?;
+    let never = format!("/slow?ms={NEVER}");
+    let first = vec![Step::Control(http2::preface()), Step::Request(http2::request(1, &never), 1)];
+    let crossing = stage.open(server, Script::frames(first.clone()));
+    let other = stage.open(server, Script::frames(first));
+    stage.wait_until_read(&[crossing, other], 1)?;
+    stage.send_stop_signal(server, GRACE)?;
+    stage.wait_for_line(server, "closed")?;
+    // The server had said which stream is its last; this one is never looked at.
+    stage.client_mut(crossing).tell([Step::Request(http2::request(3, "/"), 1)]);
+    stage.wait_until_played(&[crossing])?;
+    stage.finish_stop(server)?;
     let expected = Expected::new(Cause::GraceExceeded).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 2));
     Ok(())

@@ -55,6 +55,10 @@ fn control_last(stage: &mut Stage<'_>) -> Result<()> {
         stage.client_mut(busy).tell([&ping[..], &after[..]].concat());
         stage.wait_until_played(&[busy])?;
     }
+    // The server asks whether the client is there, which is the last that it hears of it.
+    let pinged = [Step::Request(http2::request(1, "/ping"), 1), Step::AwaitAnswers];
+    let pinged = frames(stage, server, &pinged);
+    stage.wait_until_said(server, "ponged", &[pinged])?;
     // Nothing but SETTINGS, its acknowledgement and a PING: never a request.
     let greeting = frames(stage, server, &ping);
     stage.wait_until_played(&[greeting])?;
@@ -141,9 +145,8 @@ fn nginx_quit(stage: &mut Stage<'_>) -> Result<()> {
 
 fn lost(stage: &mut Stage<'_>, server: RunId, cause: Cause, losses: &[(Fate, usize)]) -> Result<()> {
     stage.stop(server, AMPLE)?;
-    let expected = losses.iter().fold(Expected::new(cause), |expected, (fate, count)| {
-        expected.severed(*fate, *count)
-    });
+    let expected = Expected::new(cause).or(Cause::StreamWithoutGoaway);
+    let expected = losses.iter().fold(expected, |expected, (fate, count)| expected.severed(*fate, *count));
     stage.expect(server, expected);
     Ok(())
 }

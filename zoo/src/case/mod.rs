@@ -1,7 +1,9 @@
 //! The cases, by the server that is stopped. Each plays a scene and says what is to be found.
 
+mod curl;
 mod exit;
 mod go;
+mod grpc;
 mod hostile;
 mod http1_body;
 mod http1_head;
@@ -17,8 +19,8 @@ mod protocol;
 mod proxies;
 mod python;
 mod queue;
-mod storm;
 mod static_file;
+mod storm;
 mod sudden;
 mod tls;
 mod tls_http2;
@@ -80,6 +82,8 @@ pub fn all() -> Vec<Case> {
         static_file::CASES,
         http2::CASES,
         http2_frames::CASES,
+        grpc::CASES,
+        curl::CASES,
         tls::CASES,
         tls_servers::CASES,
         tls_http2::CASES,

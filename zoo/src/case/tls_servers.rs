@@ -138,7 +138,8 @@ fn nginx_file(stage: &mut Stage<'_>) -> Result<()> {
     for client in &clients {
         stage.client_mut(*client).tell([Step::LookBack]);
     }
-    stage.wait_for("the ends of the files", |stage| clients.iter().all(|id| stage.client(*id).has_ended()))?;
+    stage
+        .wait_for("the ends of the files", |stage| clients.iter().all(|id| stage.client(*id).has_ended()))?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::TruncatedResponse, 2));
     Ok(())

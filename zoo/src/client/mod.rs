@@ -11,6 +11,7 @@ mod script;
 mod session;
 mod socket;
 mod tls;
+pub mod witness;
 
 pub use record::{End, Record};
 pub use response::{Protocol, Unfinished};
@@ -27,6 +28,19 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 use tls::Tls;
+
+/// What somebody saw of a connection, and what kind of connection it was.
+#[derive(Clone, Debug)]
+pub struct Seen<'a> {
+    /// What was seen.
+    pub record: Record,
+    /// Where the connection led.
+    pub target: &'a Target,
+    /// What was spoken.
+    pub protocol: Protocol,
+    /// Whether the client broke the protocol.
+    pub hostile: bool,
+}
 
 /// One connection and what it is to do next.
 #[derive(Debug)]
@@ -72,19 +86,10 @@ impl Client {
         &self.record
     }
 
-    /// What it connects to.
-    pub fn target(&self) -> &Target {
-        &self.target
-    }
-
-    /// What it speaks.
-    pub fn protocol(&self) -> Protocol {
-        self.protocol
-    }
-
-    /// Whether it breaks the protocol.
-    pub fn is_hostile(&self) -> bool {
-        self.hostile
+    /// All that it can witness to.
+    pub fn seen(&self) -> Seen<'_> {
+        let (target, protocol) = (&self.target, self.protocol);
+        Seen { record: self.record.clone(), target, protocol, hostile: self.hostile }
     }
 
     /// What it waits for before it connects.

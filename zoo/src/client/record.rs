@@ -65,6 +65,9 @@ pub struct Record {
     pub fin_noticed: bool,
     /// Whether the client closed its own direction and went on listening.
     pub half_closed: bool,
+    /// Whether the client may close at the very moment when the server does, as one does that is told
+    /// to go away.
+    pub leaves_politely: bool,
     /// How it ended. `None`: it was open to the last.
     pub end: Option<(Instant, End)>,
 }

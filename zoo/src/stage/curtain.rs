@@ -1,6 +1,7 @@
 //! The end of a case: what was played, as plain data for the judge.
 
-use super::{RunId, Stage};
+use super::{Run, RunId, Stage};
+use crate::client::Seen;
 use crate::expect::Expected;
 use crate::framing::{self, Framing};
 use crate::truth::{LINGER, Said, Window, fates};
@@ -95,25 +96,10 @@ impl Stage<'_> {
         let window = run.window().context("a server was never stopped")?;
         let expected = run.expected.clone().context("nothing is expected of a server")?;
         let status = run.status.context("a server's exit status is unknown")?;
-        let clients = self.clients.iter().filter(|(server, _)| *server == id);
-        let clients = clients.map(|(_, client)| {
-            let record = client.record();
-            let said = self.said(record.port);
-            let target = client.target().address;
-            let mut construction = expected.construction;
-            construction.opaque |= client.target().multipath;
-            construction.hostile |= client.is_hostile();
-            // A knock at a port of nobody's is no business of the server's.
-            let knocked_here = target.port() == run.address().port();
-            let came = record.started.filter(|_| knocked_here);
-            PlayedClient {
-                peer: SocketAddr::new(target.ip(), record.port).to_string(),
-                ended: record.end.map(|(at, _)| at),
-                fates: came.map_or_else(Vec::new, |_| fates(record, said, window, construction)),
-                framing: framing::of(client),
-                late: came.is_some_and(|at| at >= window.begin && at <= window.gone + LINGER),
-            }
-        });
+        let own = self.clients.iter().filter(|(server, _)| *server == id).map(|(_, client)| client.seen());
+        let clients =
+            own.chain(self.seen_by_others(id)).map(|seen| self.played_client(run, &expected, window, seen));
+        let clients = clients.collect();
         Ok(PlayedRun {
             window,
             stop_signal: run.stop.map(|(stop, _)| signal_name(stop.signal)),
@@ -121,9 +107,28 @@ impl Stage<'_> {
             rest_killed: run.rest_killed,
             code: status.code(),
             signal: status.signal(),
-            clients: clients.collect(),
+            clients,
             expected,
         })
+    }
+
+    fn played_client(&self, run: &Run, expected: &Expected, window: Window, seen: Seen<'_>) -> PlayedClient {
+        let Seen { record, target, .. } = &seen;
+        let mut construction = expected.construction;
+        construction.opaque |= target.multipath;
+        construction.hostile |= seen.hostile;
+        // A knock at a port of nobody's is no business of the server's.
+        let knocked_here = target.address.port() == run.address().port();
+        let came = record.started.filter(|_| knocked_here);
+        let fates =
+            came.map_or_else(Vec::new, |_| fates(record, self.said(record.port), window, construction));
+        PlayedClient {
+            peer: SocketAddr::new(target.address.ip(), record.port).to_string(),
+            ended: record.end.map(|(at, _)| at),
+            fates,
+            framing: framing::of(&seen),
+            late: came.is_some_and(|at| at >= window.begin && at <= window.gone + LINGER),
+        }
     }
 
     fn said(&self, port: u16) -> Said {

@@ -6,6 +6,7 @@
 mod container;
 mod curtain;
 mod gate;
+mod others;
 mod pump;
 mod roles;
 mod run;
@@ -65,6 +66,8 @@ pub struct Stage<'a> {
     clients: Vec<(RunId, Client)>,
     /// Processes outside every container, such as upstreams.
     outside: Vec<Process>,
+    /// Those of them that are clients.
+    others: Vec<others::Other>,
     /// This case's files.
     directory: PathBuf,
 }
@@ -78,8 +81,9 @@ impl<'a> Stage<'a> {
                 .with_context(|| format!("removing {}", directory.display()))?;
         }
         std::fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
-        let (containers, clients, outside) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { shared, name, containers, clients, outside, directory })
+        let (containers, clients) = (Vec::new(), Vec::new());
+        let (outside, others) = (Vec::new(), Vec::new());
+        Ok(Self { shared, name, containers, clients, outside, others, directory })
     }
 
     /// Where the programs are.

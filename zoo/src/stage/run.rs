@@ -193,7 +193,9 @@ impl Stage<'_> {
         loop {
             self.pump(Instant::now() + ROUND)?;
             let of_this = || self.clients.iter().filter(|(run, _)| *run == server).map(|(_, client)| client);
-            let now_open = of_this().filter(|client| client.is_due() && !client.has_ended()).count();
+            let own = of_this().filter(|client| client.is_due() && !client.has_ended()).count();
+            let others = self.seen_by_others(server).filter(|seen| seen.record.end.is_none()).count();
+            let now_open = own + others;
             let waiting = of_this().any(|client| client.wakes_at().is_some());
             quiet = if now_open != open || waiting { 0 } else { quiet + 1 };
             open = now_open;
