@@ -104,6 +104,9 @@ impl ToolBox {
             }
         }
         ensure!(missing.is_empty(), "these programs are missing: {}", missing.join(", "));
+        if tools.iter().any(|tool| matches!(tool, Tool::Go | Tool::Grpc)) {
+            check_go()?;
+        }
         for tool in tools {
             match tool {
                 Tool::PythonServers => self.prepare_python_servers(progress)?,
@@ -237,6 +240,27 @@ fn is_installed(command: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(command).is_file())
 }
 
+/// The first Go whose net/http speaks HTTP/2 in clear.
+const GO_MINOR: u32 = 24;
+
+/// An old compiler would complain of the source, not of itself.
+fn check_go() -> Result<()> {
+    let output = Command::new("go").args(["env", "GOVERSION"]).output().context("running go env")?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_string();
+    let is_new = go_minor(&version).is_none_or(|minor| minor >= GO_MINOR);
+    ensure!(
+        is_new,
+        "this is {version}, and the zoo's servers need Go 1.{GO_MINOR} or newer: https://go.dev/dl/"
+    );
+    Ok(())
+}
+
+/// `go1.24.3` gives 24; what is no release of Go 1 gives nothing.
+fn go_minor(version: &str) -> Option<u32> {
+    let digits = version.strip_prefix("go1.")?;
+    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 fn write_if_changed(path: &Path, content: &str) -> Result<bool> {
     if fs::read_to_string(path).is_ok_and(|text| text == content) {
         return Ok(false);
@@ -254,4 +278,16 @@ fn run(command: &mut Command) -> Result<()> {
         bail!("{line}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_go_are_told_apart() {
+        assert_eq!(go_minor("go1.24.3"), Some(24));
+        assert_eq!(go_minor("go1.26rc1"), Some(26));
+        assert_eq!(go_minor("devel go1.27-abc"), None);
+    }
 }

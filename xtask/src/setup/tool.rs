@@ -61,7 +61,7 @@ impl Tool {
 }
 
 /// What tests need.
-pub const TOOLS: [Tool; 16] = [
+pub const TOOLS: [Tool; 17] = [
     Tool::program("node", &["nodejs"], "services of the zoo"),
     Tool::program("python3", &["python3"], "services of the zoo"),
     Tool::program("python3 venv", &["python3-venv"], "services of the zoo")
@@ -70,6 +70,7 @@ pub const TOOLS: [Tool; 16] = [
     Tool::program("go", &["golang-go"], "services of the zoo"),
     Tool::program("java", &["default-jdk-headless"], "services of the zoo").recognised_by(&["java", "javac"]),
     Tool::program("nginx", &["nginx-light", "nginx"], "services of the zoo").starts("nginx"),
+    Tool::program("openssl", &["openssl"], "certificates of the zoo"),
     Tool::program("haproxy", &["haproxy"], "services of the zoo").starts("haproxy"),
     Tool::program("tini", &["tini"], "PID 1 of the zoo"),
     Tool::program("dumb-init", &["dumb-init"], "PID 1 of the zoo"),
