@@ -103,7 +103,6 @@ pub(super) fn end(framing: &mut Framing, direction: Direction) {
     }
     let half = framing.half(direction);
     half.marks = 0;
-    half.left = 0;
     half.enter(START);
 }
 

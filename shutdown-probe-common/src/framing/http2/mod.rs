@@ -88,13 +88,14 @@ pub(super) fn begin(framing: &mut Framing, upgraded: bool) {
     framing.inbound.marks = 0;
     framing.inbound.enter(if upgraded { state::PREFACE } else { state::PREFACE_VERSION });
     framing.outbound.marks = 0;
-    framing.outbound.left = 0;
     framing.outbound.enter(START);
+    // Nothing is counted yet: a 0 of which the compiler cannot make a `memset`.
+    let none = u64::from(framing.old_open);
     let own = framing.http2();
     own.open[0] = u64::from(upgraded);
-    own.open[1] = 0;
-    own.begun[0] = 0;
-    own.begun[1] = 0;
+    own.open[1] = none;
+    own.begun[0] = none;
+    own.begun[1] = none;
     own.last = u32::from(upgraded);
     own.allowed = 0;
 }

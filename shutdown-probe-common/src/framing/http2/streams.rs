@@ -48,20 +48,23 @@ fn shift(bits: &mut [u64; 2], count: u32) -> u64 {
     out
 }
 
-/// How many streams are newer than `stream`.
+/// The bit of `stream` in both words of a bitmap; none if it is too old. Both, for an index computed from
+/// the client's bytes would have to be proved to the kernel.
 #[inline(always)]
-fn newer(framing: &mut Framing, stream: u32) -> u32 {
-    framing.http2().last.wrapping_sub(stream) >> 1
+fn bits(own: &Http2, stream: u32) -> [u64; 2] {
+    let newer = own.last.wrapping_sub(stream) >> 1;
+    let bit = 1 << (newer & 63);
+    [if newer < 64 { bit } else { 0 }, if (64..KNOWN).contains(&newer) { bit } else { 0 }]
 }
 
 /// The server writes of `stream`. `first`: a head that is no trailer, for it does not end the stream.
 #[inline(always)]
 pub(super) fn begin_answer(framing: &mut Framing, stream: u32, first: bool) {
-    let place = newer(framing, stream);
-    if place < KNOWN {
-        let own = framing.http2();
-        let bit = own.open[(place >> 6 & 1) as usize] & 1 << (place & 63);
-        own.begun[(place >> 6 & 1) as usize] |= bit;
+    let own = framing.http2();
+    let bits = bits(own, stream);
+    if bits[0] | bits[1] != 0 {
+        own.begun[0] |= own.open[0] & bits[0];
+        own.begun[1] |= own.open[1] & bits[1];
     } else if first && framing.old_begun < framing.old_open {
         framing.old_begun += 1;
     }
@@ -70,14 +73,15 @@ pub(super) fn begin_answer(framing: &mut Framing, stream: u32, first: bool) {
 /// `stream` is over. Was it open? Of the oldest it is only known how many are.
 #[inline(always)]
 pub(super) fn close(framing: &mut Framing, stream: u32) -> bool {
-    let place = newer(framing, stream);
-    if place < KNOWN {
-        let bit = 1 << (place & 63);
-        let own = framing.http2();
-        let was_open = own.open[(place >> 6 & 1) as usize] & bit != 0;
-        own.open[(place >> 6 & 1) as usize] &= !bit;
-        own.begun[(place >> 6 & 1) as usize] &= !bit;
-        return was_open;
+    let own = framing.http2();
+    let bits = bits(own, stream);
+    if bits[0] | bits[1] != 0 {
+        let was_open = own.open[0] & bits[0] | own.open[1] & bits[1];
+        own.open[0] &= !bits[0];
+        own.open[1] &= !bits[1];
+        own.begun[0] &= !bits[0];
+        own.begun[1] &= !bits[1];
+        return was_open != 0;
     }
     let was_open = framing.old_open != 0;
     framing.old_open = framing.old_open.saturating_sub(1);
