@@ -33,7 +33,8 @@ fn curl(
     let port = stage.client_ports(1)[0];
     let options = format!("--ipv4 {options}");
     stage.start_other(server, &Program::curl(port, &options, &url), protocol, &[port])?;
-    stage.wait_for_line(server, &format!("{word} {port}"))
+    stage.wait_for_line(server, &format!("{word} {port}"))?;
+    stage.wait_until_silent(server, &[port])
 }
 
 fn clear(stage: &mut Stage<'_>) -> Result<()> {

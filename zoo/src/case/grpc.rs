@@ -37,7 +37,8 @@ fn call(stage: &mut Stage<'_>, server: RunId, connections: &[Calls<'_>]) -> Resu
                 && record.answered == *answered
                 && record.requests == *read
         })
-    })
+    })?;
+    stage.wait_until_silent(server, &ports)
 }
 
 /// Calls of every kind: one connection is idle, one waits for an answer, one has got a part of one,

@@ -84,6 +84,7 @@ fn pipelined_post(stage: &mut Stage<'_>) -> Result<()> {
     let whole = stage.open(server, script(&taken.clone().then_ok(), &["more", "last"]));
     stage.wait_until_said(server, "taken", &[waits, whole])?;
     stage.wait_until_read(&[unfinished], 2)?;
+    stage.wait_until_taken(server, &[unfinished])?;
     wait_for_answers(stage, &[(waits, 1), (unfinished, 1), (whole, 2)])?;
     exits(stage, server, &[(Fate::UnansweredRequest, 2)])
 }

@@ -57,6 +57,7 @@ pub fn streams(
         client.has_played() && record.answered == answered && record.answer_begun == begun
     })?;
     stage.wait_until_read(&[client], asked)?;
+    stage.wait_until_taken(server, &[client])?;
     Ok(client)
 }
 

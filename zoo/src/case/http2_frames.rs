@@ -48,20 +48,21 @@ fn control_last(stage: &mut Stage<'_>) -> Result<()> {
         let answered = [Step::Request(http2::request(1, "/"), 1), Step::AwaitAnswers];
         let waiting = [Step::Request(http2::request(1, &format!("/slow?ms={NEVER}")), 1)];
         let idle = frames(stage, server, &[&answered, &after[..]].concat());
-        stage.wait_until_played(&[idle])?;
+        stage.wait_until_taken(server, &[idle])?;
         let busy = frames(stage, server, &waiting);
         stage.wait_until_read(&[busy], 1)?;
         // A PING first, so that the server has answered something since the request.
         stage.client_mut(busy).tell([&ping[..], &after[..]].concat());
-        stage.wait_until_played(&[busy])?;
+        stage.wait_until_taken(server, &[busy])?;
     }
     // The server asks whether the client is there, which is the last that it hears of it.
     let pinged = [Step::Request(http2::request(1, "/ping"), 1), Step::AwaitAnswers];
     let pinged = frames(stage, server, &pinged);
     stage.wait_until_said(server, "ponged", &[pinged])?;
+    stage.wait_until_taken(server, &[pinged])?;
     // Nothing but SETTINGS, its acknowledgement and a PING: never a request.
     let greeting = frames(stage, server, &ping);
-    stage.wait_until_played(&[greeting])?;
+    stage.wait_until_taken(server, &[greeting])?;
     lost(stage, server, Cause::StopSignalKilledProcess, &[(Fate::UnansweredRequest, 4)])
 }
 
@@ -86,6 +87,7 @@ fn odd_frames(stage: &mut Stage<'_>) -> Result<()> {
     let bytewise = frames(stage, server, &pieces);
     stage.wait_until_answered(&[idle])?;
     stage.wait_until_read(&[busy, bytewise], 3)?;
+    stage.wait_until_taken(server, &[idle, busy, bytewise])?;
     stage.wait_for("two answers", |stage| stage.client(bytewise).record().answered == 2)?;
     lost(stage, server, Cause::StopSignalKilledProcess, &[(Fate::UnansweredRequest, 2)])
 }
@@ -124,6 +126,7 @@ fn nginx_fast(stage: &mut Stage<'_>) -> Result<()> {
     stage.wait_for("an answer and a beginning", |stage| {
         stage.client(busy).record().answered == 1 && stage.client(cut).record().answer_begun
     })?;
+    stage.wait_until_taken(server, &[idle, busy, cut])?;
     let losses = [(Fate::UnansweredRequest, 1), (Fate::TruncatedResponse, 1)];
     lost(stage, server, Cause::ExitedWithoutDrain, &losses)
 }

@@ -136,7 +136,7 @@ fn http2_idle(stage: &mut Stage<'_>) -> Result<()> {
     let request = Step::Request(http2::request(1, "/"), 1);
     let steps = [request, Step::AwaitAnswers, Step::Control(http2::window_update())];
     let clients = http2_clients(stage, server, &steps);
-    stage.wait_until_played(&clients)?;
+    stage.wait_until_taken(server, &clients)?;
     stage.stop(server, AMPLE)?;
     stage.expect(server, Expected::new(Cause::StopSignalKilledProcess).signal(Disposition::Default));
     Ok(())

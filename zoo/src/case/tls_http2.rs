@@ -28,7 +28,7 @@ fn server(stage: &mut Stage<'_>) -> Result<RunId> {
 fn idle(stage: &mut Stage<'_>) -> Result<()> {
     let server = server(stage)?;
     // The client's WINDOW_UPDATE is the last word, or the server's answer.
-    streams(stage, server, vec![ask("/large?bytes=60000")], 1, false)?;
+    let large = streams(stage, server, vec![ask("/large?bytes=60000")], 1, false)?;
     streams(stage, server, vec![ask("/"), ask("/empty"), ask("/")], 3, false)?;
     let preface = Step::Control(http2::preface());
     let answered = [Step::Request(http2::request(1, "/"), 1), Step::AwaitAnswers];
@@ -37,7 +37,7 @@ fn idle(stage: &mut Stage<'_>) -> Result<()> {
     let greeted = [&[preface.clone()][..], &pinged].concat();
     let all = [&[preface][..], &answered, &pinged, &freed].concat();
     let clients = [greeted, all].map(|steps| stage.open(server, Script::frames(steps)));
-    stage.wait_until_played(&clients)?;
+    stage.wait_until_taken(server, &[&clients[..], &[large]].concat())?;
     exits(stage, server, &[])
 }
 
@@ -61,6 +61,6 @@ fn ping(stage: &mut Stage<'_>) -> Result<()> {
     for client in &clients {
         stage.client_mut(*client).tell([Step::Control(http2::ping()), Step::AwaitPong]);
     }
-    stage.wait_until_played(&clients)?;
+    stage.wait_until_taken(server, &clients)?;
     exits(stage, server, &[(UNANSWERED, 2)])
 }

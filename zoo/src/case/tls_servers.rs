@@ -45,9 +45,8 @@ fn audience(stage: &mut Stage<'_>, server: RunId, target: &Target) -> Result<()>
     let idle = [open(&answered), open(&[answered.clone(), answered.clone()].concat())];
     let first = open(&[slow(NEVER)]);
     let second = open(&[&answered[..], &[slow(NEVER)]].concat());
-    stage.wait_until_played(&[spare, idle[0], idle[1], second])?;
+    stage.wait_until_taken(server, &[spare, idle[0], idle[1], second])?;
     stage.wait_until_answered(&idle)?;
-    // By an answer that came later it is known that the server has taken the end of the handshake.
     stage.idle(server, 1)?;
     wait_for_work(stage, &[first, second])
 }
@@ -82,7 +81,7 @@ fn mutual(stage: &mut Stage<'_>) -> Result<()> {
         let idle = stage.open_to(server, known.clone(), script(&[get("/"), Step::AwaitAnswers]));
         let busy = stage.open_to(server, known, script(&[slow(NEVER)]));
         stage.wait_until_said(server, "secured", &[spare])?;
-        stage.wait_until_played(&[spare])?;
+        stage.wait_until_taken(server, &[spare])?;
         stage.wait_until_answered(&[idle])?;
         stage.wait_until_read(&[busy], 1)?;
     }

@@ -1,15 +1,15 @@
 //! A container: a cgroup, and the servers that live in it one after another.
 
 use super::run::Run;
-use super::{RunId, Stage};
+use super::{RunId, Stage, table};
 use crate::cgroup::Group;
 use crate::memory;
 use crate::process::{Process, Surroundings};
 use crate::program::{Program, Ready};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rustix::process::Signal;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// A container.
@@ -93,7 +93,7 @@ impl Stage<'_> {
             Ready::Says(text) => self.wait_for_line(server, text),
             Ready::Listens => self.wait_for("a listener", |stage| {
                 let run = stage.run(server);
-                is_listening(run.process.id(), run.address().port())
+                table::is_listening(run.process.id(), run.address().port())
             }),
         }
     }
@@ -150,24 +150,4 @@ fn entrance(group: &Group, nested: Option<&str>) -> Result<std::fs::File> {
     std::fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
     let file = path.join("cgroup.procs");
     std::fs::OpenOptions::new().write(true).open(&file).with_context(|| format!("opening {}", file.display()))
-}
-
-/// Looks into the kernel's table, so that nobody has to connect to find out.
-fn is_listening(process: u32, port: u16) -> bool {
-    let listens = |line: &str| {
-        let mut fields = line.split_whitespace().skip(1);
-        let local = fields.next().and_then(|local| local.rsplit_once(':'));
-        let state = fields.nth(1);
-        local.is_some_and(|(_, hex)| u16::from_str_radix(hex, 16) == Ok(port)) && state == Some("0A")
-    };
-    ["tcp", "tcp6"].iter().any(|table| {
-        let path = PathBuf::from(format!("/proc/{process}/net/{table}"));
-        read_table(&path).is_ok_and(|text| text.lines().any(listens))
-    })
-}
-
-fn read_table(path: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(path)?;
-    ensure!(!text.is_empty(), "an empty table");
-    Ok(text)
 }

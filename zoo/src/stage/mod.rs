@@ -10,6 +10,7 @@ mod others;
 mod pump;
 mod roles;
 mod run;
+mod table;
 
 pub use curtain::{Played, PlayedClient, PlayedContainer, PlayedRun};
 pub use roles::{NEVER, Work, slow};

@@ -6,6 +6,10 @@ use crate::client::{Protocol, Record, Seen, Target, witness};
 use crate::process::{Process, Surroundings};
 use crate::program::Program;
 use anyhow::Result;
+use std::time::Duration;
+
+/// Time enough for a library to answer a control frame by one of its own.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Such a program, and the connections it has.
 #[derive(Debug)]
@@ -36,6 +40,16 @@ impl Stage<'_> {
         let (process, target) = (self.outside.len() - 1, self.target(server));
         self.others.push(Other { server, process, target, protocol, ports: ports.to_vec() });
         Ok(())
+    }
+
+    /// Waits until such a program has nothing more to say from these ports of its own accord.
+    pub fn wait_until_silent(&mut self, server: RunId, ports: &[u16]) -> Result<()> {
+        // What was read may still be thought about: no event tells that nothing will come of it.
+        for _ in 0..3 {
+            self.wait_until_quiet(server, ports)?;
+            self.let_pass(PAUSE)?;
+        }
+        self.wait_until_quiet(server, ports)
     }
 
     /// What such a program says of its connection from this port.

@@ -1,7 +1,7 @@
 //! The parts that clients play. Each returns once the scene is set: the server has read what it is
 //! to have read, the client has received what it is to have received.
 
-use super::{ClientId, RunId, Stage};
+use super::{ClientId, RunId, Stage, table};
 use crate::client::{Script, Start, Step, get};
 use anyhow::Result;
 use std::time::Duration;
@@ -96,6 +96,22 @@ impl Stage<'_> {
     pub fn wait_until_played(&mut self, clients: &[ClientId]) -> Result<()> {
         self.wait_for("the clients to play their parts", |stage| {
             clients.iter().all(|id| stage.client(*id).has_played() || stage.client(*id).has_ended())
+        })
+    }
+
+    /// Waits until each of these clients has played its script, and both sides have read everything.
+    pub fn wait_until_taken(&mut self, server: RunId, clients: &[ClientId]) -> Result<()> {
+        self.wait_until_played(clients)?;
+        let ports: Vec<_> = clients.iter().map(|id| self.client(*id).record().port).collect();
+        self.wait_until_quiet(server, &ports)
+    }
+
+    /// Waits until nothing is on its way between the server and these ports.
+    pub fn wait_until_quiet(&mut self, server: RunId, ports: &[u16]) -> Result<()> {
+        self.wait_for("both sides to read everything", |stage| {
+            let run = stage.run(server);
+            let (process, listener) = (run.process.id(), run.address().port());
+            !ports.iter().any(|port| table::is_on_its_way(process, listener, *port))
         })
     }
 
