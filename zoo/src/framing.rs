@@ -17,7 +17,7 @@ pub struct Framing {
     pub protocol: Option<&'static str>,
     /// Whether all that the daemon needs to know can be read on the wire; `None`: that is its own affair.
     pub exact: Option<bool>,
-    /// How many streams were cut: more than one number only where resets by the server leave it open.
+    /// How many streams were cut: more than one number only where the server itself told of some.
     pub streams: Streams,
     /// The answer of HTTP/1 that was cut, where all that was sent of it has arrived.
     pub cut: Option<Unfinished>,
@@ -50,7 +50,9 @@ pub fn of(seen: &Seen<'_>) -> Framing {
         },
         Protocol::Http2 | Protocol::Frames => {
             let open = record.outstanding() as u64;
-            let streams = open..=open + record.rejected as u64;
+            // What the server has refused, by GOAWAY or by a reset, was cut, and yet the client knows.
+            let least = open.saturating_sub(record.refused as u64);
+            let streams = least..=open + record.rejected as u64;
             Framing { exact: Some(true), streams, ..Framing::of(Some("http2")) }
         }
         Protocol::Lines => Framing::of(Some("unknown")),

@@ -2,7 +2,8 @@
 //! connection wherever it turns up.
 
 use anyhow::{Context, Result};
-use std::net::{Ipv4Addr, TcpListener};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Below the ports that kernels give to sockets which ask for none (32768 and up by default).
@@ -36,6 +37,20 @@ impl Ports {
     pub fn client(&self) -> u16 {
         next(&self.clients, &CLIENTS)
     }
+
+    /// A port that a program of others can bind, which does not try another one.
+    pub fn free_client(&self) -> Result<u16> {
+        (0..CLIENTS.len())
+            .map(|_| self.client())
+            .find(|port| is_free(*port).unwrap_or(false))
+            .context("no free port to connect from")
+    }
+}
+
+/// Whether a socket can be bound to it that asks for no favour, not even among the remains of others.
+fn is_free(port: u16) -> rustix::io::Result<bool> {
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    Ok(bind(&socket, &SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))).is_ok())
 }
 
 fn next(counter: &AtomicU16, range: &std::ops::Range<u16>) -> u16 {

@@ -30,7 +30,7 @@ fn curl(
     let target = stage.target(server);
     let scheme = if target.security.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://localhost:{}{path}?ms={NEVER}", target.address.port());
-    let port = stage.client_ports(1)[0];
+    let port = stage.client_ports(1)?[0];
     let options = format!("--ipv4 {options}");
     stage.start_other(server, &Program::curl(port, &options, &url), protocol, &[port])?;
     stage.wait_for_line(server, &format!("{word} {port}"))?;
@@ -43,11 +43,13 @@ fn clear(stage: &mut Stage<'_>) -> Result<()> {
         curl(stage, server, protocol, option, "/slow", "read")?;
         curl(stage, server, protocol, option, "/stream", "parted")?;
     }
+    // An upgrade to HTTP/2 that nobody takes up.
+    curl(stage, server, Protocol::Http1, "--http2", "/slow", "read")?;
     stage.idle(server, 2)?;
     stage.in_flight(server, 1, Work::Endless)?;
     stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::StopSignalKilledProcess).or(Cause::StreamWithoutGoaway);
-    stage.expect(server, expected.severed(Fate::UnansweredRequest, 3).severed(Fate::TruncatedResponse, 2));
+    stage.expect(server, expected.severed(Fate::UnansweredRequest, 4).severed(Fate::TruncatedResponse, 2));
     Ok(())
 }
 

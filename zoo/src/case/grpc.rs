@@ -26,7 +26,7 @@ pub const CASES: &[Case] = &[
 type Calls<'a> = (&'a str, usize, usize);
 
 fn call(stage: &mut Stage<'_>, server: RunId, connections: &[Calls<'_>]) -> Result<()> {
-    let ports = stage.client_ports(connections.len());
+    let ports = stage.client_ports(connections.len())?;
     let calls: Vec<_> = ports.iter().copied().zip(connections.iter().map(|(calls, ..)| *calls)).collect();
     let clients = Program::grpc_clients(stage.tools(), stage.target(server).address, &calls);
     stage.start_other(server, &clients, Protocol::Http2, &ports)?;

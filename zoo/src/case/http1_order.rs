@@ -24,6 +24,8 @@ pub const CASES: &[Case] = &[
     Case::new("early-hints", &[], "103 Early Hints is no answer", early_hints).of_framing(),
     Case::new("expectation-failed", &[], "417: the body was never sent, and is not owed", expectation_failed)
         .of_framing(),
+    Case::new("answered-early", &[], "the answer came before the body was all there", answered_early)
+        .of_framing(),
     Case::new("drained-in-pieces", &[], "answers begun before the stop and ended after it", drained)
         .of_framing(),
 ];
@@ -122,10 +124,31 @@ fn expectation_failed(stage: &mut Stage<'_>) -> Result<()> {
     let failed = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n";
     let reply = Reply::new().write(failed).say("answered");
     let head = post(reply.path(), "Expect: 100-continue\r\n", 4000);
-    let refused = [Step::Request(head.into_bytes(), 1), Step::AwaitAnswers];
-    let idle = open(stage, server, 2, &refused);
-    let busy = open(stage, server, 1, &[&refused[..], &[slow(NEVER)]].concat());
+    let idle = open(stage, server, 2, &[Step::Request(head.into_bytes(), 1), Step::AwaitAnswers]);
     stage.wait_until_answered(&idle)?;
+    // Those who send the body all the same: it is read, and what comes after it is a request again.
+    let reply = Reply::new().write(failed).say("answered").take_body();
+    let head = post(reply.path(), "Expect: 100-continue\r\n", 8);
+    let sent = [Step::Request(head.into_bytes(), 1), Step::AwaitAnswers, Step::Control(b"the body".to_vec())];
+    let rest = open(stage, server, 1, &sent);
+    let busy = open(stage, server, 1, &[&sent[..], &[slow(NEVER)]].concat());
+    stage.wait_until_said(server, "taken", &[rest[0], busy[0]])?;
+    stage.wait_until_read(&busy, 2)?;
+    exits(stage, server, &[(Fate::UnansweredRequest, 1)])
+}
+
+fn answered_early(stage: &mut Stage<'_>) -> Result<()> {
+    let server = server(stage)?;
+    let reply = Reply::ok().take_body();
+    let head = post(reply.path(), "", 12) + "half";
+    let begun = [Step::Request(head.into_bytes(), 1), Step::AwaitAnswers, Step::Control(b"more".to_vec())];
+    // The answer is whole, so nothing is owed, whether or not the rest of the body comes.
+    let unfinished = open(stage, server, 2, &begun);
+    let finished = [&begun[..], &[Step::Control(b"last".to_vec())]].concat();
+    let idle = open(stage, server, 2, &finished);
+    let busy = open(stage, server, 1, &[&finished[..], &[slow(NEVER)]].concat());
+    stage.wait_until_taken(server, &unfinished)?;
+    stage.wait_until_said(server, "taken", &[idle[0], idle[1], busy[0]])?;
     stage.wait_until_read(&busy, 2)?;
     exits(stage, server, &[(Fate::UnansweredRequest, 1)])
 }

@@ -20,6 +20,13 @@ pub const CASES: &[Case] = &[
         .of_framing(),
     Case::new("http2-odd-frames", NODE, "CONTINUATION, padding, priorities, unknown frames", odd_frames)
         .of_framing(),
+    Case::new(
+        "http2-server-first",
+        NODE,
+        "the server's SETTINGS come before the client's preface",
+        server_first,
+    )
+    .of_framing(),
     Case::new("go-http2", GO, "Go's HTTP/2 in clear, beside HTTP/1 on the same port", go).of_framing(),
     Case::new("go-http2-shutdown", GO, "Shutdown sends GOAWAY and finishes", go_shutdown).of_framing(),
     Case::new("nginx-http2-term", NGINX, "streams through a proxy, cut by the fast stop", nginx_fast)
@@ -90,6 +97,24 @@ fn odd_frames(stage: &mut Stage<'_>) -> Result<()> {
     stage.wait_until_taken(server, &[idle, busy, bytewise])?;
     stage.wait_for("two answers", |stage| stage.client(bytewise).record().answered == 2)?;
     lost(stage, server, Cause::StopSignalKilledProcess, &[(Fate::UnansweredRequest, 2)])
+}
+
+fn server_first(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::node(stage.tools(), "none http2"))?;
+    // RFC 9113, 3.4: neither side waits for the other's preface.
+    let heard = [Step::LookAway, Step::AwaitArrival, Step::LookBack, Step::Control(http2::preface())];
+    let script = |last: Step| Script::frames([&heard[..], &[last]].concat());
+    let idle = stage.open(server, script(Step::Request(http2::request(1, "/"), 1)));
+    let waiting = http2::request(1, &format!("/slow?ms={NEVER}"));
+    let busy = stage.open(server, script(Step::Request(waiting, 1)));
+    let begun = http2::request(1, &format!("/stream?ms={NEVER}"));
+    let cut = stage.open(server, script(Step::Request(begun, 1)));
+    stage.wait_until_read(&[idle, busy, cut], 1)?;
+    stage.wait_until_answered(&[idle])?;
+    stage.wait_for("a beginning", |stage| stage.client(cut).record().answer_begun)?;
+    stage.wait_until_taken(server, &[idle, busy, cut])?;
+    let losses = [(Fate::UnansweredRequest, 1), (Fate::TruncatedResponse, 1)];
+    lost(stage, server, Cause::StopSignalKilledProcess, &losses)
 }
 
 fn go(stage: &mut Stage<'_>) -> Result<()> {

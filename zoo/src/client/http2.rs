@@ -93,6 +93,7 @@ const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
+const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
@@ -120,6 +121,10 @@ pub struct Frames {
     begun: Vec<u32>,
     ended: usize,
     reset: usize,
+    /// The streams that were asked for in whole frames.
+    asked: Vec<u32>,
+    /// The last stream that the server takes, once it has said so.
+    last: Option<u32>,
     pongs: usize,
 }
 
@@ -153,6 +158,11 @@ impl Frames {
                 self.reset += 1;
             }
             SETTINGS if flags & ACK == 0 => self.owed.extend(frame(SETTINGS, ACK, 0, &[])),
+            GOAWAY => {
+                let last =
+                    bytes[HEADER_LENGTH..].first_chunk().map(|id| u32::from_be_bytes(*id) & 0x7fff_ffff);
+                self.last = last.or(self.last);
+            }
             PING if flags & ACK != 0 => self.pongs += 1,
             PING => self.owed.extend(frame(PING, ACK, 0, &bytes[HEADER_LENGTH..])),
             _ => {}
@@ -162,6 +172,17 @@ impl Frames {
     /// How many answers are whole.
     pub fn streams_ended(&self) -> usize {
         self.ended
+    }
+
+    /// Whole frames are on their way to the server.
+    pub fn send(&mut self, bytes: &[u8]) {
+        let [_, _, _, HEADERS, _, id @ ..] = bytes else { return };
+        self.asked.extend(id.first_chunk().map(|id| u32::from_be_bytes(*id)));
+    }
+
+    /// How many streams were asked for that the server has said it does not take.
+    pub fn streams_refused(&self) -> usize {
+        self.asked.iter().filter(|id| self.last.is_some_and(|last| **id > last)).count()
     }
 
     /// How many streams the server has reset.
@@ -200,5 +221,15 @@ mod tests {
         assert_eq!((frames.streams_ended(), frames.has_open_answer()), (0, true));
         frames.feed(&frame(DATA, END_STREAM, 1, b"ok"));
         assert_eq!((frames.streams_ended(), frames.has_open_answer()), (1, false));
+    }
+
+    #[test]
+    fn what_is_above_the_last_stream_is_refused() {
+        let mut frames = Frames::default();
+        frames.send(&request(1, "/"));
+        frames.send(&ping());
+        frames.feed(&frame(GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]));
+        frames.send(&request(3, "/"));
+        assert_eq!(frames.streams_refused(), 1);
     }
 }

@@ -273,6 +273,7 @@ impl Client {
             self.record.last_rejection = Some(Instant::now());
         }
         (self.record.cancelled, self.record.rejected) = (cancelled, rejected);
+        self.record.refused = self.responses.refused();
         self.record.unfinished = self.responses.unfinished();
         self.record.ended_by_close = self.responses.ended_by_close();
         self.record.bytes_upgraded = self.responses.bytes_upgraded();
@@ -296,6 +297,7 @@ impl Client {
                     self.record.requests += requests;
                     self.record.half_sent |= half;
                     self.responses.expect(&bytes, requests);
+                    self.record.refused = self.responses.refused();
                     self.say(&bytes)?;
                     self.transmit()?;
                 }

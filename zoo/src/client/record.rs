@@ -51,6 +51,8 @@ pub struct Record {
     pub cancelled: usize,
     /// Streams of HTTP/2 that the server has reset.
     pub rejected: usize,
+    /// Streams of HTTP/2 that the server has said, by its GOAWAY, it does not take.
+    pub refused: usize,
     /// When it reset one last.
     pub last_rejection: Option<Instant>,
     /// Whether what has arrived ends in the middle of a record of TLS.

@@ -146,8 +146,12 @@ impl Responses {
 
     /// So many requests are on their way, of which these are the bytes.
     pub fn expect(&mut self, bytes: &[u8], requests: usize) {
-        if let Framing::Http1(messages) = &mut self.framing {
-            messages.heads.extend(std::iter::repeat_n(bytes.starts_with(b"HEAD "), requests));
+        match &mut self.framing {
+            Framing::Http1(messages) => {
+                messages.heads.extend(std::iter::repeat_n(bytes.starts_with(b"HEAD "), requests));
+            }
+            Framing::Frames(frames) => frames.send(bytes),
+            _ => {}
         }
     }
 
@@ -212,6 +216,14 @@ impl Responses {
             Framing::Http2(session) => (session.cancelled(), session.rejected()),
             Framing::Frames(frames) => (0, frames.streams_reset()),
             _ => (0, 0),
+        }
+    }
+
+    /// Streams of HTTP/2 that the server has said it does not take.
+    pub fn refused(&self) -> usize {
+        match &self.framing {
+            Framing::Frames(frames) => frames.streams_refused(),
+            _ => 0,
         }
     }
 

@@ -24,8 +24,8 @@ pub(super) struct Other {
 
 impl Stage<'_> {
     /// Ports for the connections of such a program.
-    pub fn client_ports(&self, count: usize) -> Vec<u16> {
-        (0..count).map(|_| self.shared.ports.client()).collect()
+    pub fn client_ports(&self, count: usize) -> Result<Vec<u16>> {
+        (0..count).map(|_| self.shared.ports.free_client()).collect()
     }
 
     /// Starts a program that connects to this server from these ports.
