@@ -125,6 +125,9 @@ fn chunks_are_followed_to_the_end_of_their_trailers() {
     check(&[GET, head, (Outbound, body)], Hand::Nothing);
     check(&[GET, head, (Outbound, body), GET, OK], Hand::Nothing);
     check(&[GET, head, (Outbound, "1\nx\n0\n\n")], Hand::Nothing);
+    // A name torn by a blank is another name.
+    let torn = (Outbound, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chun ked\r\n\r\n");
+    check(&[GET, torn], Hand::AnswerUntilClose);
     for bad in ["x\r\n", "\r\n", "1\r\nxx", "1\r\nx\r1", "ffffffffffffffffff\r\n", ";\r\n"] {
         check(&[GET, head, (Outbound, bad)], Hand::Unknown);
     }
@@ -225,6 +228,16 @@ fn what_is_tolerated() {
         &[(Inbound, "POST / HTTP/1.1\r\nContent-Type: x\r\nContent-\r\nTransfer: 1\r\n\r\n")],
         Hand::Request,
     );
+}
+
+/// Found by fuzzing: the eighth blank made it forget that there was a number.
+#[test]
+fn a_length_may_be_followed_by_any_number_of_blanks() {
+    for count in [1, 7, 8, 9, 255, 256, 1000] {
+        let head = format!("POST / HTTP/1.1\r\nContent-Length: 2{}", " ".repeat(count));
+        check(&[(Inbound, &format!("{head}\r\n\r\n")), OK], Hand::Nothing);
+        check(&[(Inbound, &format!("{head}3\r\n\r\n"))], Hand::Unknown);
+    }
 }
 
 #[test]

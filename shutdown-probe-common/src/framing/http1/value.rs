@@ -14,6 +14,10 @@ const H2C: u64 = u64::from_be_bytes(*b"\0\0\0\0\0h2c");
 const DIGITS: u8 = 1;
 const BEHIND: u8 = 2;
 
+/// The length of a name that is too long for any, or was torn by a blank, and what marks a name's end.
+const LONG: u8 = 15;
+const ENDED: u8 = 16;
+
 /// Reads a Content-Length (RFC 9110, section 8.6): digits, with blanks around them.
 #[inline(always)]
 pub(super) fn length(framing: &mut Framing, direction: Direction, window: &Window, at: u32, end: u32) -> u32 {
@@ -41,7 +45,7 @@ pub(super) fn length(framing: &mut Framing, direction: Direction, window: &Windo
             half.carry = half.carry * 10 + u64::from(digit);
             half.count = DIGITS;
         } else if matches!(byte, b' ' | b'\t' | b'\r') {
-            half.count *= 2;
+            half.count = if half.count == 0 { 0 } else { BEHIND };
         } else {
             framing.lose();
             return end;
@@ -63,18 +67,18 @@ pub(super) fn token(framing: &mut Framing, direction: Direction, window: &Window
         let half = framing.half(direction);
         match byte {
             b'\n' => {
-                half.marks |= meaning(half.state, half.carry, half.count);
+                half.marks |= meaning(half.state, half.carry, half.count & !ENDED);
                 half.enter(state::LINE);
                 break;
             }
-            b' ' | b'\t' | b'\r' => {}
+            b' ' | b'\t' | b'\r' => half.count |= if half.count == 0 { 0 } else { ENDED },
             b',' => {
                 half.count = 0;
                 half.carry = 0;
             }
             _ => {
                 half.carry = half.carry << 8 | u64::from(byte | 0x20);
-                half.count = if half.count < 15 { half.count + 1 } else { 15 };
+                half.count = if half.count < LONG { half.count + 1 } else { LONG | ENDED };
             }
         }
     }
