@@ -1,6 +1,7 @@
 //! What is known of one connection, and the rule that judges its end.
 
 use crate::fate::Fate;
+use crate::framing::{Framed, Hand, may_be_request};
 use bytemuck::{Pod, Zeroable};
 
 /// A process: a thread group id is reused, together with its start it is not.
@@ -97,6 +98,8 @@ pub struct Evidence {
     pub undelivered: u32,
     /// Bits of [`flag`].
     pub flags: u32,
+    /// What its protocol says.
+    pub framed: Framed,
 }
 
 impl Evidence {
@@ -123,9 +126,6 @@ impl Evidence {
     }
 
     const fn judge_server(&self) -> Fate {
-        // Read something, written nothing since: the server owes an answer.
-        let owes = self.has(flag::READ) && self.written == 0;
-        let unread = self.unread > 0;
         if self.has(flag::PEER_RESET) {
             return Fate::PeerAborted;
         }
@@ -133,16 +133,22 @@ impl Evidence {
             // Who ends a subflow, and when, says nothing of who ended the connection.
             return Fate::NotMeasured;
         }
+        let unread = self.has_unread_request();
         if self.has(flag::PEER_FIN) {
             // A client that left and one that half-closed and waits look the same on the wire.
-            return if owes || unread { Fate::NotMeasured } else { Fate::PeerClosed };
+            return if self.owes() || unread { Fate::NotMeasured } else { Fate::PeerClosed };
         }
         if !self.has(flag::ACCEPTED) {
             // A silent client may be waiting for a greeting, or be a spare connection: who knows.
             return if unread { Fate::NeverAccepted } else { Fate::NotMeasured };
         }
-        if owes {
-            return Fate::UnansweredRequest;
+        match self.framed.in_hand() {
+            Hand::Answer => return Fate::TruncatedResponse,
+            Hand::AnswerUntilClose if self.has(flag::CLOSER_EXITING) => return Fate::TruncatedResponse,
+            // Whether it could have been completed nobody can tell.
+            Hand::HalfRequest => return Fate::NotMeasured,
+            _ if self.owes() => return Fate::UnansweredRequest,
+            _ => {}
         }
         if self.has(flag::RESET_SENT) && self.undelivered > 0 {
             return Fate::UndeliveredResponse;
@@ -155,11 +161,26 @@ impl Evidence {
         }
         if self.has(flag::SENT_IN_WINDOW) { Fate::Drained } else { Fate::ClosedIdle }
     }
+
+    /// Whether the server owes an answer, or the rest of one.
+    const fn owes(&self) -> bool {
+        match self.framed.in_hand() {
+            // The plain rule: read something, written nothing since.
+            Hand::Unknown => self.has(flag::READ) && self.written == 0,
+            Hand::Request | Hand::Answer => true,
+            Hand::Nothing | Hand::HalfRequest | Hand::AnswerUntilClose => false,
+        }
+    }
+
+    /// Whether what was never read is a request, as far as its length tells.
+    const fn has_unread_request(&self) -> bool {
+        self.unread > 0 && may_be_request(self.framed.protocol, self.framed.flags, self.unread)
+    }
 }
 
 const _: () = {
     assert!(size_of::<Process>() == 16);
     assert!(size_of::<Tuple>() == 40);
     assert!(size_of::<ListenAddress>() == 24);
-    assert!(size_of::<Evidence>() == 32);
+    assert!(size_of::<Evidence>() == 56);
 };

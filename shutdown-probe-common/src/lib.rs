@@ -13,5 +13,6 @@ pub mod connection;
 pub mod container;
 pub mod fate;
 pub mod framing;
+pub mod kfunc;
 pub mod loss;
 pub mod record;

@@ -85,6 +85,11 @@ pub enum Count {
         /// How many.
         count: u64,
     },
+    /// Streams of HTTP/2 were severed, with their connections.
+    SeveredStreams {
+        /// How many.
+        count: u64,
+    },
     /// Connections were drained.
     Drained {
         /// How many.

@@ -1,5 +1,6 @@
 //! All that the engine is ever told. The format of recordings: one JSON object a line.
 
+use crate::closed_set::closed_set;
 use crate::identity::{ContainerId, KernelInstant, ProcessId, SocketCookie};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -274,10 +275,59 @@ pub struct Connection {
     pub opened_in_window: bool,
     /// Received and never read, in bytes.
     pub unread_bytes: u32,
-    /// Written since the last read, in bytes.
-    pub response_bytes: u32,
+    /// Written of the response in hand, in bytes; where the protocol is not known, since the last read.
+    pub response_bytes: u64,
     /// Written and never acknowledged, in bytes.
     pub undelivered_bytes: u32,
+    /// What its protocol says.
+    #[serde(default)]
+    pub framed: Framed,
+}
+
+/// What is known of a connection by its protocol.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Framed {
+    /// What it spoke.
+    pub protocol: Protocol,
+    /// Whether its fate is proved or inferred.
+    pub confidence: Confidence,
+    /// The whole length of the response in hand, head and body, in bytes; `None`: not known.
+    pub expected_bytes: Option<u64>,
+    /// Streams of HTTP/2 that were open at the end, or reset by the server since the beginning.
+    pub streams: u32,
+    /// The server had sent GOAWAY.
+    pub goaway: bool,
+    /// No more requests and responses, since an upgrade.
+    pub upgraded: bool,
+}
+
+closed_set! {
+    /// What a connection speaks.
+    #[derive(Default)]
+    Protocol {
+        /// None of the others, or not followed.
+        #[default]
+        Unknown = "unknown",
+        /// HTTP/1.0 or 1.1.
+        Http1 = "http1",
+        /// HTTP/2 in the clear.
+        Http2 = "http2",
+        /// TLS, whatever is inside.
+        Tls = "tls",
+    }
+}
+
+closed_set! {
+    /// How sure a fate is.
+    #[derive(Default)]
+    Confidence {
+        /// Proved.
+        #[default]
+        Exact = "exact",
+        /// Inferred.
+        Likely = "likely",
+    }
 }
 
 /// What a container's kernel-side counters grew by.

@@ -3,6 +3,7 @@
 //! Fields may be added; those that are here stay. Times are seconds since the Unix epoch.
 
 use crate::cause::Cause;
+use crate::input::{Confidence, Protocol};
 use crate::signal::Disposition;
 use crate::trigger::Trigger;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,9 @@ pub struct Termination {
     pub severed_by_evidence: BTreeMap<String, u64>,
     /// Those where a retry may execute the request twice.
     pub retry_unsafe_total: u64,
+    /// Streams of HTTP/2 that were severed with their connections.
+    #[serde(default)]
+    pub streams_severed_total: u64,
     /// At most [`LISTED_CONNECTIONS`] of them.
     pub severed: Vec<Severed>,
     /// Connections that ended after a response which was completed in the termination.
@@ -176,13 +180,22 @@ pub struct Severed {
     /// In which phase.
     pub phase: Phase,
     /// What it spoke, if known.
-    pub protocol: String,
+    pub protocol: Protocol,
+    /// Whether its fate is proved or inferred.
+    #[serde(default)]
+    pub confidence: Confidence,
+    /// Streams of HTTP/2 that were open, or that the server reset since the beginning.
+    #[serde(default)]
+    pub streams_severed: u32,
     /// Whether sending the request again cannot execute it twice.
     pub retry_safe: bool,
     /// Received and never read, in bytes.
     pub unread_bytes: u32,
-    /// Written since the last read, in bytes.
-    pub response_bytes: u32,
+    /// Written of the response in hand, in bytes; where the protocol is not known, since the last read.
+    pub response_bytes: u64,
+    /// The whole length of that response, head and body, in bytes; `None`: not known.
+    #[serde(default)]
+    pub expected_bytes: Option<u64>,
     /// Written and never acknowledged, in bytes.
     pub undelivered_bytes: u32,
 }

@@ -8,7 +8,7 @@ use shutdown_probe_core::cause::Cause;
 use shutdown_probe_core::command::Count;
 use shutdown_probe_core::identity::{ContainerId, KernelInstant, ProcessId, SocketCookie};
 use shutdown_probe_core::input::{
-    Connection, Counters, FateName, Handler, Input, ProcessExited, Role, Sender, Signal,
+    Connection, Counters, FateName, Framed, Handler, Input, ProcessExited, Role, Sender, Signal,
 };
 use shutdown_probe_core::report::{State, Termination};
 use shutdown_probe_core::{Command, Engine, Settings};
@@ -54,7 +54,8 @@ fn connection() -> impl Strategy<Value = Connection> {
                 accepted,
                 opened_in_window: false,
                 unread_bytes: bytes,
-                response_bytes: bytes,
+                response_bytes: bytes.into(),
+                framed: Framed::default(),
                 undelivered_bytes: bytes,
             }
         },

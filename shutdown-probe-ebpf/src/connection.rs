@@ -1,11 +1,13 @@
 //! Whose a connection is, and what is known of it at its end.
 
 use crate::container::{Known, of_cgroup};
-use crate::desk::through_memory;
+use crate::desk::{clear, through_memory};
+use crate::hook::payload::pass_unseen;
 use crate::kernel::{Task, Tcp};
 use crate::listener::listener;
 use crate::maps::{OPEN, Socket};
 use shutdown_probe_common::connection::{Evidence, ListenAddress, Process, flag};
+use shutdown_probe_common::framing::{Direction, Hand};
 
 /// `tcp_state` of `include/net/tcp_states.h`.
 pub mod state {
@@ -79,6 +81,7 @@ impl End {
 /// Writes down what is known of a connection that ends now.
 #[inline(always)]
 pub fn examine(tcp: Tcp, storage: Option<&Socket>, container: Known, end: End, evidence: &mut Evidence) {
+    clear(evidence);
     let fin = u32::from(end.peer_fin);
     let sent = tcp.bytes_sent();
     evidence.received = tcp.bytes_received().saturating_sub(fin.into());
@@ -90,7 +93,31 @@ pub fn examine(tcp: Tcp, storage: Option<&Socket>, container: Known, end: End, e
     };
     // Our own FIN is queued only after the transition.
     evidence.undelivered = tcp.unacknowledged();
+    if let Some(storage) = storage {
+        frame(tcp, storage, end, evidence);
+    }
     through_memory(&mut evidence.flags, flags(tcp, storage, container, end));
+}
+
+/// What its protocol says. Bytes may have gone by unseen to the last: sendfile() on older kernels.
+#[inline(always)]
+fn frame(tcp: Tcp, storage: &Socket, end: End, evidence: &mut Evidence) {
+    let framing = storage.framing();
+    if !framing.is_begun() {
+        return;
+    }
+    if framing.is_followed() && !end.peer_fin {
+        pass_unseen(framing, Direction::Inbound, tcp.copied_seq());
+        pass_unseen(framing, Direction::Outbound, tcp.write_seq());
+    }
+    let framed = &mut evidence.framed;
+    framing.frame(framed);
+    // What the application was writing, and the kernel had no room for.
+    let unwritten = framing.next(Direction::Outbound).wrapping_sub(tcp.write_seq());
+    if framing.is_followed() && (unwritten as i32) > 0 {
+        framed.hand = Hand::Answer as u8;
+        framed.begun = framed.begun.saturating_sub(unwritten.into());
+    }
 }
 
 #[inline(always)]

@@ -4,6 +4,8 @@
 //! sends none. What runs in softirq attributes by socket and by target, never by `current`.
 #![no_std]
 #![no_main]
+// The target has no `memset` and no `memcpy` that stores could be merged into.
+#![no_builtins]
 #![feature(asm_experimental_arch)]
 
 mod connection;
@@ -17,12 +19,12 @@ mod maps;
 mod offsets;
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::macros::{btf_tracepoint, fentry, raw_tracepoint};
-use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, RawTracePointContext};
+use aya_ebpf::macros::{btf_tracepoint, fentry, fexit, raw_tracepoint};
+use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, FExitContext, RawTracePointContext};
 use core::ffi::c_void;
 use desk::Desk;
-use hook::{cgroup, existing, narrate, process, read, reset, signal, state};
-use kernel::{Cgroup, Sock, Task};
+use hook::{cgroup, existing, narrate, payload, process, read, reset, signal, state};
+use kernel::{Cgroup, Message, Packet, Sock, Task};
 
 #[btf_tracepoint(function = "cgroup_mkdir")]
 fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
@@ -101,6 +103,45 @@ fn signal_deliver(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "tcp_rcv_space_adjust")]
 fn tcp_read(ctx: BtfTracePointContext) -> i32 {
     read::read(Sock::new(ctx.arg(0)));
+    0
+}
+
+#[btf_tracepoint(function = "skb_copy_datagram_iovec")]
+fn tcp_copying(ctx: BtfTracePointContext) -> i32 {
+    payload::copying(Packet::new(ctx.arg(0)), ctx.arg(1));
+    0
+}
+
+#[btf_tracepoint(function = "tcp_sendmsg_locked")]
+fn tcp_sending(ctx: BtfTracePointContext) -> i32 {
+    payload::sending(Sock::new(ctx.arg(0)), Message::new(ctx.arg(1)));
+    0
+}
+
+/// For kernels without that tracepoint.
+#[fentry(function = "tcp_sendmsg_locked")]
+fn tcp_sending_entry(ctx: FEntryContext) -> i32 {
+    payload::sending(Sock::new(ctx.arg(0)), Message::new(ctx.arg(1)));
+    0
+}
+
+/// Runs before the socket's lock is given back.
+#[fexit(function = "tcp_recvmsg_locked")]
+fn tcp_received_locked(ctx: FExitContext) -> i32 {
+    received(&ctx)
+}
+
+/// For kernels whose compiler has made one function of the two.
+#[fexit(function = "tcp_recvmsg")]
+fn tcp_received(ctx: FExitContext) -> i32 {
+    received(&ctx)
+}
+
+#[inline(always)]
+fn received(ctx: &FExitContext) -> i32 {
+    if let Ok(bytes) = ctx.ret() {
+        payload::received(Sock::new(ctx.arg(0)), Message::new(ctx.arg(1)), ctx.arg(3), bytes);
+    }
     0
 }
 

@@ -1,12 +1,14 @@
 //! What the kernel side remembers.
 
+use crate::hook::payload::Walk;
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::SkStorage;
 use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{HashMap, LruHashMap, PerCpuArray, RingBuf};
-use core::cell::Cell;
+use core::cell::{Cell, UnsafeCell};
 use shutdown_probe_common::connection::{ListenAddress, Process, Tuple};
 use shutdown_probe_common::container::Container;
+use shutdown_probe_common::framing::Framing;
 use shutdown_probe_common::loss::Loss;
 
 const MIB: u32 = 1 << 20;
@@ -43,6 +45,10 @@ pub static CLOSED: LruHashMap<Tuple, Closed> = LruHashMap::with_max_entries(65_5
 #[map]
 pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::COUNT as u32, 0);
 
+/// Bytes that are being looked at: what was read, and what is written.
+#[map]
+pub static WALKS: PerCpuArray<Walk> = PerCpuArray::with_max_entries(2, 0);
+
 /// No fate yet, in [`Socket::fate`].
 pub const OPEN: u8 = u8::MAX;
 
@@ -70,9 +76,19 @@ pub struct Socket {
     pub narrated: Cell<u8>,
     /// Explicit padding.
     pub reserved: u8,
+    /// What its bytes mean.
+    framing: UnsafeCell<Framing>,
 }
 
 impl Socket {
+    /// What its bytes mean. Each hook takes it once.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "the socket's lock keeps others away")]
+    pub fn framing(&self) -> &mut Framing {
+        // SAFETY: the hooks that change it run under the socket's lock, and any pattern is a value.
+        unsafe { &mut *self.framing.get() }
+    }
+
     /// Sets this bit of its flags.
     #[inline(always)]
     pub fn set(&self, flag: u32) {
@@ -121,8 +137,10 @@ pub struct Closed {
     pub fate: Cell<u8>,
     /// A `role`.
     pub role: u8,
-    /// Explicit padding.
-    pub reserved: [u8; 2],
+    /// One of `framing::protocol`.
+    pub protocol: Cell<u8>,
+    /// Bits of `framing_flag`.
+    pub framing_flags: Cell<u8>,
 }
 
 // SAFETY: as for `Socket`.
@@ -136,7 +154,7 @@ pub fn closed(tuple: &Tuple) -> Option<&'static Closed> {
 }
 
 const _: () = {
-    assert!(size_of::<Socket>() == 48);
+    assert!(size_of::<Socket>() == 48 + size_of::<Framing>());
     assert!(size_of::<Listener>() == 48);
     assert!(size_of::<Closed>() == 40);
 };

@@ -23,11 +23,24 @@ offsets! {
     TCP_LAST_SENT TCP_DEPARTURE TCP_LAST_RECEIVED TCP_IS_MPTCP
     SKB_HEAD SKB_DATA SKB_LEN SKB_NETWORK_HEADER SKB_TRANSPORT_HEADER SKB_DEVICE DEVICE_NET
     SOCKET_SK
+    MSG_ITER_TYPE MSG_ITER_OFFSET MSG_ITER_POINTER MSG_ITER_COUNT
+    SKB_SOCK SKB_CB
 }
 
 /// Which bits of the byte at [`TCP_IS_MPTCP`] say it. 0: this kernel has no MPTCP.
 #[unsafe(no_mangle)]
 pub static TCP_IS_MPTCP_MASK: Global<u64> = Global::new(0);
+
+/// `ITER_UBUF` and `ITER_IOVEC` of `enum iter_type`: the bytes lie in a process's memory, in one piece
+/// or in several.
+#[unsafe(no_mangle)]
+pub static ITER_UBUF: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static ITER_IOVEC: Global<u64> = Global::new(0);
+
+/// Which protocols are followed: bit n for protocol n.
+#[unsafe(no_mangle)]
+pub static PROTOCOLS: Global<u64> = Global::new(0);
 
 /// The stop signals: bit n - 1 for signal n.
 #[unsafe(no_mangle)]

@@ -5,10 +5,13 @@
 
 use shutdown_probe_common::connection::{self as wire, flag, role};
 use shutdown_probe_common::fate::Fate;
+use shutdown_probe_common::framing::{self, Hand, framing_flag, protocol};
 use shutdown_probe_common::record::{self, Record, connection_event, disposition, signal_flag};
 use shutdown_probe_core::Input;
 use shutdown_probe_core::identity::{ContainerId, KernelInstant, ProcessId, SocketCookie};
-use shutdown_probe_core::input::{Connection, FateName, Handler, ProcessExited, Role, Sender, Signal};
+use shutdown_probe_core::input::{
+    Confidence, Connection, FateName, Framed, Handler, ProcessExited, Protocol, Role, Sender, Signal,
+};
 use std::net::{Ipv6Addr, SocketAddr};
 
 /// `TRACE_SIGNAL_IGNORED` of the kernel's `enum` in `include/trace/events/signal.h`.
@@ -192,8 +195,9 @@ fn connection(it: &record::ConnectionRecord) -> Result<Input, UnknownValue> {
             accepted: it.evidence.has(flag::ACCEPTED),
             opened_in_window: it.evidence.has(flag::OPENED_IN_WINDOW),
             unread_bytes: it.evidence.unread,
-            response_bytes: it.evidence.written,
+            response_bytes: response_bytes(&it.evidence),
             undelivered_bytes: it.evidence.undelivered,
+            framed: framed(&it.evidence, fate.0),
         })
     };
     Ok(match it.event {
@@ -205,6 +209,39 @@ fn connection(it: &record::ConnectionRecord) -> Result<Input, UnknownValue> {
         },
         other => return Err(UnknownValue { field: "event", value: other.into() }),
     })
+}
+
+fn response_bytes(evidence: &wire::Evidence) -> u64 {
+    match evidence.framed.in_hand() {
+        Hand::Answer | Hand::AnswerUntilClose => evidence.framed.begun,
+        _ => evidence.written.into(),
+    }
+}
+
+fn framed(evidence: &wire::Evidence, fate: Fate) -> Framed {
+    let framed = &evidence.framed;
+    let has = |bit| framed.flags & bit != 0;
+    Framed {
+        protocol: match framed.protocol {
+            protocol::HTTP1 => Protocol::Http1,
+            protocol::HTTP2 => Protocol::Http2,
+            protocol::TLS => Protocol::Tls,
+            _ => Protocol::Unknown,
+        },
+        confidence: confidence(framed, fate),
+        expected_bytes: (framed.expected > 0).then_some(framed.expected),
+        streams: framed.streams,
+        goaway: has(framing_flag::GOAWAY),
+        upgraded: has(framing_flag::UPGRADED),
+    }
+}
+
+/// What nobody had in hand the kernel itself tells. What a server owes is proved by its protocol alone.
+fn confidence(framed: &framing::Framed, fate: Fate) -> Confidence {
+    let inferred = framed.flags & framing_flag::LIKELY != 0
+        || matches!(framed.in_hand(), Hand::Unknown | Hand::AnswerUntilClose);
+    let rests_on_framing = matches!(fate, Fate::UnansweredRequest | Fate::TruncatedResponse);
+    if rests_on_framing && inferred { Confidence::Likely } else { Confidence::Exact }
 }
 
 fn at(header: &record::Header) -> KernelInstant {

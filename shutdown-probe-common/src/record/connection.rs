@@ -74,7 +74,7 @@ pub struct Refused {
 }
 
 const _: () = {
-    assert!(size_of::<ConnectionRecord>() == 128);
+    assert!(size_of::<ConnectionRecord>() == 152);
     assert!(size_of::<ListenerRecord>() == 72);
     assert!(size_of::<Refused>() == 64);
 };

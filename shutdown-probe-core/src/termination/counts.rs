@@ -22,6 +22,7 @@ impl Termination {
         }
         let severed = self.take_severed(subject);
         counts.extend(severed.into_iter().map(|(fate, cause, count)| Count::Severed { fate, cause, count }));
+        counts.extend(some(self.take_streams()).map(|count| Count::SeveredStreams { count }));
         counts.extend(some(self.take(Fate::NotMeasured)).map(|count| Count::NotMeasured { count }));
         counts
             .extend(some(self.take(Fate::OutboundUnanswered)).map(|count| Count::OutboundSevered { count }));
@@ -50,6 +51,11 @@ impl Termination {
                 continue;
             }
             let count = self.take(fate);
+            let streams = self.take_streams_cut(fate).min(count);
+            if streams > 0 {
+                news.push((fate, Cause::StreamWithoutGoaway, streams));
+            }
+            let count = count - streams;
             if count > 0 {
                 let cause = self.cause_of(fate, subject);
                 if fate.was_in_servers_hands() {
@@ -59,6 +65,19 @@ impl Termination {
             }
         }
         news
+    }
+
+    /// How many connections of this fate, being streams cut without a word, were not taken yet.
+    fn take_streams_cut(&mut self, fate: Fate) -> u64 {
+        let total = self.ledger.streams_cut(fate);
+        let taken = self.counted_streams_cut.insert(fate, total).unwrap_or_default();
+        total.saturating_sub(taken)
+    }
+
+    /// How many severed streams were not taken yet.
+    fn take_streams(&mut self) -> u64 {
+        let total = self.ledger.streams();
+        total.saturating_sub(std::mem::replace(&mut self.counted_streams, total))
     }
 
     /// How many connections of this fate were not taken yet.

@@ -4,7 +4,7 @@
 //! one fate, however often it is told. Lists are capped, totals are not.
 
 use crate::identity::{KernelInstant, SocketCookie};
-use crate::input::{Connection, Counters, Role};
+use crate::input::{Connection, Counters, Framed, Role};
 use crate::report::LISTED_CONNECTIONS;
 use shutdown_probe_common::fate::Fate;
 use std::collections::{BTreeSet, HashMap};
@@ -22,8 +22,9 @@ pub(crate) struct Loss {
     pub local: SocketAddr,
     pub peer: SocketAddr,
     pub unread_bytes: u32,
-    pub response_bytes: u32,
+    pub response_bytes: u64,
     pub undelivered_bytes: u32,
+    pub framed: Framed,
 }
 
 /// The connections of one termination.
@@ -37,6 +38,9 @@ pub(crate) struct Ledger {
     floor: [u64; Fate::COUNT],
     listed: Vec<Loss>,
     closed_idle_by_death: u64,
+    /// Of `totals`, those that were streams cut without a word.
+    streams_cut: [u64; Fate::COUNT],
+    streams: u64,
 }
 
 impl Ledger {
@@ -53,6 +57,12 @@ impl Ledger {
             && matches!(fate, Fate::ClosedIdle | Fate::Drained)
         {
             self.closed_idle_by_death += 1;
+        }
+        if cuts_streams(fate, &connection.framed) {
+            self.streams_cut[fate as usize] += 1;
+        }
+        if fate.was_in_servers_hands() {
+            self.streams += u64::from(connection.framed.streams);
         }
         self.list(connection);
         true
@@ -100,6 +110,7 @@ impl Ledger {
             unread_bytes,
             response_bytes,
             undelivered_bytes,
+            framed: Framed::default(),
         };
         self.push(loss);
         true
@@ -135,6 +146,16 @@ impl Ledger {
         self.closed_idle_by_death
     }
 
+    /// Of the connections that met this fate, those that were streams cut without a word.
+    pub fn streams_cut(&self, fate: Fate) -> u64 {
+        self.streams_cut[fate as usize]
+    }
+
+    /// Streams of HTTP/2 that were severed, over all connections.
+    pub fn streams(&self) -> u64 {
+        self.streams
+    }
+
     /// The severed connections that are listed.
     pub fn listed(&self) -> &[Loss] {
         &self.listed
@@ -157,6 +178,7 @@ impl Ledger {
                 unread_bytes: connection.unread_bytes,
                 response_bytes: connection.response_bytes,
                 undelivered_bytes: connection.undelivered_bytes,
+                framed: connection.framed.clone(),
             });
         }
     }
@@ -166,4 +188,9 @@ impl Ledger {
             self.listed.push(loss);
         }
     }
+}
+
+/// Whether long-lived work was cut, and the client not told before that it would be.
+pub(crate) fn cuts_streams(fate: Fate, framed: &Framed) -> bool {
+    fate.was_in_servers_hands() && !framed.goaway && (framed.streams > 0 || framed.upgraded)
 }

@@ -99,6 +99,8 @@ pub(crate) struct Termination {
     /// The cause under which losses in the server's hands were counted: it stays.
     pinned_cause: Option<Cause>,
     counted: BTreeMap<Fate, u64>,
+    counted_streams_cut: BTreeMap<Fate, u64>,
+    counted_streams: u64,
     counted_stop_signal: bool,
     counted_kill: bool,
 }
@@ -130,6 +132,8 @@ impl Termination {
             lost_somewhere: 0,
             pinned_cause: None,
             counted: BTreeMap::new(),
+            counted_streams_cut: BTreeMap::new(),
+            counted_streams: 0,
             counted_stop_signal: false,
             counted_kill: false,
         }

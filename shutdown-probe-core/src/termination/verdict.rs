@@ -3,6 +3,7 @@
 //! Judged by the order of events and by what was lost, not by one number: an exit status of 137 or a
 //! handler's address alone proves nothing.
 
+use super::ledger::{Loss, cuts_streams};
 use super::{Kill, Received, Stop, Termination};
 use crate::cause::Cause;
 use crate::command::KillReason;
@@ -206,16 +207,26 @@ impl Termination {
 
     /// Connection-level causes, most losses first.
     fn connection_causes(&self) -> Vec<Cause> {
-        let mut causes: Vec<_> = Fate::ALL
+        let by_fate = Fate::ALL
             .into_iter()
-            .filter_map(|fate| Some((self.ledger.total(fate), Cause::of_connection(fate)?)))
-            .filter(|&(count, _)| count > 0)
-            .collect();
+            .filter_map(|fate| Some((self.ledger.total(fate), Cause::of_connection(fate)?)));
+        let streams = Fate::ALL.into_iter().map(|fate| self.ledger.streams_cut(fate)).sum();
+        let mut causes: Vec<_> =
+            by_fate.chain([(streams, Cause::StreamWithoutGoaway)]).filter(|&(count, _)| count > 0).collect();
         causes.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
         causes.into_iter().map(|(_, cause)| cause).collect()
     }
 
-    /// The cause of one severed connection.
+    /// The cause of one severed connection that is listed.
+    pub(super) fn cause_of_loss(&self, loss: &Loss, subject: Subject) -> Cause {
+        if cuts_streams(loss.fate, &loss.framed) {
+            Cause::StreamWithoutGoaway
+        } else {
+            self.cause_of(loss.fate, subject)
+        }
+    }
+
+    /// The cause of a severed connection of this fate.
     pub fn cause_of(&self, fate: Fate, subject: Subject) -> Cause {
         Cause::of_connection(fate)
             .or_else(|| self.process_cause(subject))

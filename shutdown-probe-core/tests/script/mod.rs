@@ -3,7 +3,9 @@
 use shutdown_probe_common::fate::Fate;
 use shutdown_probe_core::command::Count;
 use shutdown_probe_core::identity::{ContainerId, KernelInstant, ProcessId, SocketCookie};
-use shutdown_probe_core::input::{Connection, FateName, Handler, Input, ProcessExited, Role, Sender, Signal};
+use shutdown_probe_core::input::{
+    Connection, FateName, Framed, Handler, Input, ProcessExited, Role, Sender, Signal,
+};
 use shutdown_probe_core::report::{State, Termination};
 use shutdown_probe_core::signal::{SIGKILL, SIGTERM};
 use shutdown_probe_core::{Command, Engine, Settings};
@@ -191,6 +193,7 @@ impl Script {
             opened_in_window: false,
             unread_bytes: 0,
             response_bytes: 0,
+            framed: Framed::default(),
             undelivered_bytes: 0,
         }
     }

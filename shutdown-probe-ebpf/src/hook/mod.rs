@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod existing;
 pub mod narrate;
+pub mod payload;
 pub mod process;
 pub mod read;
 pub mod reset;

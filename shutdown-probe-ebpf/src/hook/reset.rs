@@ -15,6 +15,7 @@ use crate::offsets::{
 use core::ffi::c_void;
 use shutdown_probe_common::connection::{Tuple, flag, role};
 use shutdown_probe_common::fate::Fate;
+use shutdown_probe_common::framing::may_be_request;
 use shutdown_probe_common::record::{ConnectionRecord, Refused, connection_event, kind};
 
 /// How long before a termination a listener may have been closed for its refusals to count, in ns:
@@ -139,6 +140,9 @@ fn after_close(papers: &mut Papers, payload: u32) {
     }
     let Some(container) = Known::get(closed.container) else { return };
     let undelivered = closed.undelivered.get();
+    if undelivered == 0 && !may_be_request(closed.protocol.get(), closed.framing_flags.get(), payload) {
+        return;
+    }
     let fate = if undelivered > 0 { Fate::UndeliveredResponse } else { Fate::RequestAfterClose };
     let fate = through_memory(&mut record.fate, fate as u8);
     closed.fate.set(fate);

@@ -121,6 +121,8 @@ fn remember_closed(record: &ConnectionRecord, closed: &mut Closed) {
     closed.undelivered.set(record.evidence.undelivered);
     closed.fate.set(record.fate);
     closed.role = record.role;
+    closed.protocol.set(record.evidence.framed.protocol);
+    closed.framing_flags.set(record.evidence.framed.flags);
     let (tuple, closed): (&Tuple, &Closed) = (&record.tuple, closed);
     // An old entry gives way to a new one; it cannot fail for want of room.
     let _ = CLOSED.insert(tuple, closed, 0);
@@ -178,7 +180,9 @@ fn revision(storage: &Socket, undelivered: u32, arrived: u64) -> Option<Fate> {
         return Some(Fate::UndeliveredResponse);
     }
     // One byte is the peer's FIN.
-    if arrived >= 2 { Some(Fate::RequestAfterClose) } else { None }
+    let payload = arrived.saturating_sub(1) as u32;
+    let is_request = payload > 0 && storage.framing().may_be_request(payload);
+    if is_request { Some(Fate::RequestAfterClose) } else { None }
 }
 
 /// Sends a record whose tuple, owner, evidence and fates are written down.

@@ -6,17 +6,23 @@
 
 mod address;
 mod cgroup;
+mod message;
+mod packet;
 mod socket;
 mod task;
 
 pub use address::{put_v4, put_v6};
 pub use cgroup::Cgroup;
+pub use message::{Form, Message, Piece};
+pub use packet::Packet;
 pub use socket::{Sock, Tcp};
 pub use task::Task;
 
 use crate::emit::count;
 use aya_ebpf::Global;
-use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns, bpf_probe_read_kernel};
+use aya_ebpf::helpers::generated::{
+    bpf_jiffies64, bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_user,
+};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use shutdown_probe_common::loss::Loss;
@@ -50,6 +56,25 @@ pub fn probe_into<T>(address: Address, place: &mut T) {
     if result != 0 {
         count(Loss::KernelRead);
     }
+}
+
+/// Reads from the running process's memory. Whether it could be read.
+#[inline(always)]
+pub fn read_user<const LENGTH: usize>(from: Address, place: &mut [u8; LENGTH], length: u32) -> bool {
+    let length = if length as usize > LENGTH { LENGTH as u32 } else { length };
+    // SAFETY: the helper writes at most `length` bytes to the place, whatever the address is.
+    unsafe { bpf_probe_read_user(place.as_mut_ptr().cast(), length, from as *const c_void) == 0 }
+}
+
+/// Reads a field through a pointer that the verifier knows.
+///
+/// # Safety
+/// The pointer is to the structure that the offset is of.
+#[inline(always)]
+unsafe fn load<T: Copy>(base: *const c_void, offset: &Global<u64>) -> T {
+    // SAFETY: the verifier admits the load only where the structure has such a field there; the
+    // kernel answers a stale pointer with zeros.
+    unsafe { base.byte_add(offset.load() as usize).cast::<T>().read_volatile() }
 }
 
 /// ns of `CLOCK_MONOTONIC`, which TCP stamps its segments with.

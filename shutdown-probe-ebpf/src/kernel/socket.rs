@@ -1,10 +1,9 @@
 //! TCP sockets.
 
-use super::{Address, probe, put_v4, put_v6};
+use super::{Address, load, probe, put_v4, put_v6};
 use crate::emit::count;
 use crate::maps::{SOCKETS, Socket};
 use crate::offsets::*;
-use aya_ebpf::Global;
 use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
 use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_sk_storage_get, bpf_skc_to_tcp_sock};
 use core::ffi::c_void;
@@ -24,17 +23,6 @@ pub struct Sock(*const c_void);
 pub struct Tcp {
     sk: *const c_void,
     tcp: *const c_void,
-}
-
-/// Reads a field through a pointer that the verifier knows.
-///
-/// # Safety
-/// The pointer is to the structure that the offset is of.
-#[inline(always)]
-unsafe fn load<T: Copy>(base: *const c_void, offset: &Global<u64>) -> T {
-    // SAFETY: the verifier admits the load only where the structure has such a field there; the
-    // kernel answers a stale pointer with zeros.
-    unsafe { base.byte_add(offset.load() as usize).cast::<T>().read_volatile() }
 }
 
 macro_rules! fields {

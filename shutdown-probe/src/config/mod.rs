@@ -9,6 +9,7 @@ pub use options::{File, LogFormat, LogLevel, LogOptions, ObserveOptions, ServeOp
 pub use value::{ByteSize, Span, StopSignal};
 
 use crate::exit::{Exit, Failure, OrExit};
+use crate::probe::Protocols;
 use shutdown_probe_core::Settings;
 use shutdown_probe_core::signal::{SIGINT, SIGQUIT, SIGTERM};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -35,6 +36,8 @@ pub struct Observe {
     pub stop_signals: Vec<u32>,
     /// Size of the ring buffer, in bytes.
     pub ring_bytes: u32,
+    /// Which protocols are followed.
+    pub protocols: Protocols,
 }
 
 /// What to serve.
@@ -66,6 +69,7 @@ impl Default for Observe {
             engine: Settings::default(),
             stop_signals: vec![SIGINT, SIGQUIT, SIGTERM],
             ring_bytes: 8 << 20,
+            protocols: Protocols::ALL,
         }
     }
 }
@@ -110,6 +114,7 @@ impl Observe {
                 None => default.stop_signals,
             },
             ring_bytes: given.ring_bytes.map_or(Ok(default.ring_bytes), check_ring)?,
+            protocols: given.protocols.unwrap_or(default.protocols),
         })
     }
 }

@@ -4,6 +4,7 @@
 //! Invariant: everything is optional here; defaults and checks are in the parent module.
 
 use super::value::{ByteSize, Span, StopSignal};
+use crate::probe::Protocols;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -36,6 +37,10 @@ pub struct ObserveOptions {
     /// Size of the buffer between kernel and daemon, a power of two [default: 8MiB]
     #[arg(long, value_name = "SIZE", env = "SHUTDOWN_PROBE_RING_BYTES")]
     pub ring_bytes: Option<ByteSize>,
+    /// The protocols whose requests and responses are told apart: `none`, or some of http1, http2 and tls.
+    /// Others are judged by their bytes alone [default: http1,http2,tls]
+    #[arg(long, value_name = "PROTOCOLS", env = "SHUTDOWN_PROBE_PROTOCOLS")]
+    pub protocols: Option<Protocols>,
 }
 
 /// What to serve.
@@ -125,6 +130,7 @@ impl ObserveOptions {
             grace: self.grace.or(file.grace),
             stop_signals: self.stop_signals.or(file.stop_signals),
             ring_bytes: self.ring_bytes.or(file.ring_bytes),
+            protocols: self.protocols.or(file.protocols),
         }
     }
 }

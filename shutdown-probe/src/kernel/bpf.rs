@@ -91,7 +91,7 @@ fn described(variant: &Variant, btf: &Btf) -> String {
             let arguments = btf.hook_arguments(hook).unwrap_or_default();
             format!("{place} ({arguments} arguments)")
         }
-        Place::Function(_) | Place::Iterator(_) => place.to_string(),
+        Place::Function(_) | Place::Return(_) | Place::Iterator(_) => place.to_string(),
     };
     let places: Vec<String> = variant.programs.iter().map(|program| place(program.place)).collect();
     places.join(", ")

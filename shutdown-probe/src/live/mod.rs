@@ -263,6 +263,7 @@ fn settings(observe: &Observe) -> probe::Settings {
         watch: observe.watch_cgroup.clone().map_or(Watch::All, Watch::Children),
         stop_signals: observe.stop_signals.iter().map(|signal| signal.cast_signed()).collect(),
         ring_bytes: observe.ring_bytes,
+        protocols: observe.protocols,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A termination that tests start from.
 
 use shutdown_probe_core::cause::Cause;
+use shutdown_probe_core::input::{Confidence, Protocol};
 use shutdown_probe_core::report::{
     Container, Exit, Grace, Measured, Phase, Severed, State, StopSignal, Termination, TimelineEntry,
 };
@@ -43,6 +44,7 @@ pub fn termination() -> Termination {
         severed_total: 3,
         severed_by_evidence: BTreeMap::from([("unanswered_request".into(), 3)]),
         retry_unsafe_total: 3,
+        streams_severed_total: 0,
         severed: vec![severed()],
         drained_total: 5,
         connections_by_fate: BTreeMap::from([("drained".into(), 5), ("unanswered_request".into(), 3)]),
@@ -67,10 +69,13 @@ pub fn severed() -> Severed {
         cause: Cause::ExitedWithoutDrain,
         at: 1_790_000_000.003,
         phase: Phase::Draining,
-        protocol: "http1".into(),
+        protocol: Protocol::Http1,
+        confidence: Confidence::Exact,
+        streams_severed: 0,
         retry_safe: false,
         unread_bytes: 0,
         response_bytes: 0,
+        expected_bytes: None,
         undelivered_bytes: 0,
     }
 }

@@ -105,6 +105,20 @@ const OPTIONAL_FIELDS: &[Field] = &[
     field("SOCK_REMOTE_V6", "sock", "__sk_common.skc_v6_daddr", 128),
 ];
 
+/// What a process's memory is described by, for those programs that look at what it reads and writes.
+const MESSAGE_FIELDS: &[Field] = &[
+    field("MSG_ITER_TYPE", "msghdr", "msg_iter.iter_type", 8),
+    field("MSG_ITER_OFFSET", "msghdr", "msg_iter.iov_offset", 64),
+    // One place for one piece of memory (`ubuf`) and for an array of pieces.
+    field("MSG_ITER_POINTER", "msghdr", "msg_iter.ubuf", 64),
+    field("MSG_ITER_COUNT", "msghdr", "msg_iter.count", 64),
+    field("SKB_SOCK", "sk_buff", "sk", 64),
+    field("SKB_CB", "sk_buff", "cb", 0),
+];
+
+/// The values of `enum iter_type` that say so.
+const ITER_TYPES: [&str; 2] = ["ITER_UBUF", "ITER_IOVEC"];
+
 /// The kernel side's constants, by symbol.
 pub type Layout = Vec<(&'static str, u64)>;
 
@@ -128,6 +142,23 @@ pub fn resolve(btf: &Btf) -> Result<Layout, LayoutError> {
     let action = action.ok_or(LayoutError::Missing { structure: "k_sigaction", member: "size" })?;
     layout.push(("K_SIGACTION_SIZE", action.into()));
     layout.extend(is_mptcp(btf));
+    Ok(layout)
+}
+
+/// Finds what the programs that look at payload need besides.
+///
+/// # Errors
+/// [`LayoutError`] names the first thing that this kernel lacks.
+pub fn resolve_message(btf: &Btf) -> Result<Layout, LayoutError> {
+    let mut layout = Layout::new();
+    for field in MESSAGE_FIELDS {
+        layout.push((field.symbol, offset(btf, field)?));
+    }
+    for symbol in ITER_TYPES {
+        let number = btf.enumerator("iter_type", symbol);
+        let number = number.ok_or(LayoutError::Missing { structure: "iter_type", member: symbol })?;
+        layout.push((symbol, number.into()));
+    }
     Ok(layout)
 }
 
@@ -160,6 +191,7 @@ mod tests {
         assert_eq!(of("TASK_TGID"), of("TASK_PID") + 4, "neighbours since 2.6");
         assert_eq!(of("K_SIGACTION_SIZE"), 32);
         assert_eq!(of("SOCK_LOCAL_V4"), of("SOCK_REMOTE_V4") + 4);
+        assert_eq!(resolve_message(&btf).unwrap().len(), MESSAGE_FIELDS.len() + ITER_TYPES.len());
     }
 
     #[test]

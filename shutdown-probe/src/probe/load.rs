@@ -2,11 +2,11 @@
 
 use super::btf::Btf;
 use super::error::ProbeError;
-use super::layout;
-use super::spec::{PROBES, Place, Program, Spec};
+use super::spec::{FRAMING, PROBES, Place, Program, Spec};
 use super::verdict::{Outcome, Verdict, judge};
 use super::{Settings, Watch};
-use aya::programs::{BtfTracePoint, FEntry, Iter, ProgramError, RawTracePoint};
+use super::{kfunc, layout};
+use aya::programs::{BtfTracePoint, FEntry, FExit, Iter, Program as Loaded, ProgramError, RawTracePoint};
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use std::error::Error;
 use std::fs;
@@ -18,7 +18,8 @@ const LOG_TAIL: usize = 800;
 const EPERM: i32 = 1;
 const ENOSYS: i32 = 38;
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/shutdown-probe-ebpf"));
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/shutdown-probe-ebpf"));
 
 /// The running kernel's types, as this project reads them and as aya does.
 pub struct Kernel {
@@ -41,13 +42,16 @@ impl Kernel {
 pub fn load(settings: &Settings, kernel: &Kernel) -> Result<Ebpf, ProbeError> {
     let mut constants = layout::resolve(&kernel.btf)?;
     constants.push(("STOP_SIGNALS", mask(&settings.stop_signals)));
+    constants.extend(layout::resolve_message(&kernel.btf).unwrap_or_default());
+    constants.push(("PROTOCOLS", settings.protocols.mask()));
     constants.push(("WATCH_ALL", u64::from(settings.watch == Watch::All)));
     let mut loader = EbpfLoader::new();
     loader.btf(Some(&kernel.aya)).map_max_entries("EVENTS", settings.ring_bytes);
     for (symbol, value) in &constants {
         loader.override_global(symbol, value, true);
     }
-    let mut ebpf = loader.load(OBJECT).map_err(unloadable)?;
+    let object = kfunc::resolve(OBJECT, &kernel.btf);
+    let mut ebpf = loader.load(bytemuck::cast_slice(&object)).map_err(unloadable)?;
     let narration: &mut RawTracePoint = program(&mut ebpf, "set_narration")?;
     narration.load().map_err(|error| refused("set_narration", &error))?;
     Ok(ebpf)
@@ -113,9 +117,25 @@ where
 ///
 /// # Errors
 /// [`ProbeError::Required`] or [`ProbeError::NotPermitted`] when one cannot do without.
-pub fn attach(ebpf: &mut Ebpf, kernel: &Kernel) -> Result<Vec<Verdict>, ProbeError> {
+pub fn attach(ebpf: &mut Ebpf, kernel: &Kernel, settings: &Settings) -> Result<Vec<Verdict>, ProbeError> {
     let hooks = PROBES.iter().filter(|spec| spec.name != EXISTING);
-    hooks.map(|spec| attach_probe(ebpf, kernel, spec)).collect()
+    hooks
+        .map(|spec| {
+            let obstacle = if spec.name == FRAMING { no_framing(kernel, settings) } else { None };
+            match obstacle {
+                Some(outcome) => Ok(judge(spec, outcome)),
+                None => attach_probe(ebpf, kernel, spec),
+            }
+        })
+        .collect()
+}
+
+/// Why payload is not looked at.
+fn no_framing(kernel: &Kernel, settings: &Settings) -> Option<Outcome> {
+    if settings.protocols.is_empty() {
+        return Some(Outcome::SwitchedOff);
+    }
+    layout::resolve_message(&kernel.btf).err().map(|error| Outcome::Lacking(error.to_string()))
 }
 
 const EXISTING: &str = "existing";
@@ -127,27 +147,52 @@ pub fn look_around(ebpf: &mut Ebpf, kernel: &Kernel) -> Result<Vec<Verdict>, Pro
 }
 
 fn attach_probe(ebpf: &mut Ebpf, kernel: &Kernel, spec: &'static Spec) -> Result<Verdict, ProbeError> {
-    let outcome = match spec.choose(&kernel.btf) {
+    let outcome = match attach_best(ebpf, kernel, spec) {
         None => Outcome::Lacking(spec.lack(&kernel.btf)),
-        Some(variant) => {
-            let mut programs = variant.programs.iter();
-            match programs.try_for_each(|program| start(ebpf, kernel, program)) {
-                Ok(()) => Outcome::Attached,
-                Err(error) => {
-                    if io_cause(&error).is_some_and(is_forbidden) {
-                        return Err(ProbeError::NotPermitted);
-                    }
-                    Outcome::Refused(reason(&error))
-                }
-            }
-        }
+        Some(Ok(())) => Outcome::Attached,
+        Some(Err(error)) if spec.required => return Err(refused(spec.name, &error)),
+        Some(Err(error)) => Outcome::Refused(reason(&error)),
     };
     match &outcome {
-        Outcome::Lacking(reason) | Outcome::Refused(reason) if spec.required => {
+        Outcome::Lacking(reason) if spec.required => {
             Err(ProbeError::Required { probe: spec.name, reason: reason.clone() })
         }
         _ => Ok(judge(spec, outcome)),
     }
+}
+
+/// Attaches the best variant that the kernel offers and takes. Nothing: it offers none.
+fn attach_best(ebpf: &mut Ebpf, kernel: &Kernel, spec: &'static Spec) -> Option<Result<(), ProgramError>> {
+    let mut refusal = None;
+    for variant in spec.offered(&kernel.btf) {
+        match start_all(ebpf, kernel, variant.programs) {
+            Ok(()) => return Some(Ok(())),
+            Err(error) => refusal = refusal.or(Some(Err(error))),
+        }
+    }
+    refusal
+}
+
+/// Starts all of them, or none.
+fn start_all(ebpf: &mut Ebpf, kernel: &Kernel, programs: &[Program]) -> Result<(), ProgramError> {
+    for (index, program) in programs.iter().enumerate() {
+        if let Err(error) = start(ebpf, kernel, program) {
+            programs[..index].iter().for_each(|program| stop(ebpf, program));
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Unloading detaches as well.
+fn stop(ebpf: &mut Ebpf, program: &Program) {
+    // It was loaded a moment ago; one that is not is stopped already.
+    let _ = match ebpf.program_mut(program.name) {
+        Some(Loaded::BtfTracePoint(program)) => program.unload(),
+        Some(Loaded::FEntry(program)) => program.unload(),
+        Some(Loaded::FExit(program)) => program.unload(),
+        _ => Ok(()),
+    };
 }
 
 fn start(ebpf: &mut Ebpf, kernel: &Kernel, program: &Program) -> Result<(), ProgramError> {
@@ -160,6 +205,11 @@ fn start(ebpf: &mut Ebpf, kernel: &Kernel, program: &Program) -> Result<(), Prog
         }
         Place::Function(function) => {
             let program: &mut FEntry = found.try_into()?;
+            program.load(function, &kernel.aya)?;
+            program.attach()?;
+        }
+        Place::Return(function) => {
+            let program: &mut FExit = found.try_into()?;
             program.load(function, &kernel.aya)?;
             program.attach()?;
         }

@@ -12,9 +12,11 @@ pub mod btf;
 mod cgroup;
 mod containers;
 mod error;
+mod kfunc;
 pub mod layout;
 mod load;
 mod maps;
+mod protocols;
 mod records;
 pub mod spec;
 mod stats;
@@ -23,6 +25,7 @@ mod verdict;
 pub use cgroup::Hierarchy;
 pub use containers::ContainerTable;
 pub use error::ProbeError;
+pub use protocols::Protocols;
 pub use records::RecordReader;
 pub use stats::ProgramStats;
 pub use verdict::{Outcome, Status, Verdict, judge};
@@ -59,12 +62,19 @@ pub struct Settings {
     pub stop_signals: Vec<i32>,
     /// The ring's size in bytes: a power of two, and a multiple of the page size.
     pub ring_bytes: u32,
+    /// Which protocols are followed.
+    pub protocols: Protocols,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let (sigint, sigquit, sigterm) = (2, 3, 15);
-        Self { watch: Watch::All, stop_signals: vec![sigint, sigquit, sigterm], ring_bytes: 4 << 20 }
+        Self {
+            watch: Watch::All,
+            stop_signals: vec![sigint, sigquit, sigterm],
+            ring_bytes: 4 << 20,
+            protocols: Protocols::ALL,
+        }
     }
 }
 
@@ -110,7 +120,7 @@ impl Probes {
             let id = hierarchy.id(&root).map_err(|_| ProbeError::WatchedCgroupMissing(root.clone()))?;
             maps::add(&mut watched, id, 1).map_err(maps::failed("WATCHED"))?;
         }
-        let mut verdicts = load::attach(&mut ebpf, &kernel)?;
+        let mut verdicts = load::attach(&mut ebpf, &kernel, settings)?;
         let ebpf = Arc::new(Mutex::new(ebpf));
         let containers = ContainerTable::new(cgroups, containers, &ebpf);
         let found = hierarchy.below(&root)?;

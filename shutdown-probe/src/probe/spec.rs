@@ -11,6 +11,8 @@ pub enum Place {
     Tracepoint(&'static str),
     /// The beginning of a kernel function.
     Function(&'static str),
+    /// The return of a kernel function.
+    Return(&'static str),
     /// An iterator, run once at the start.
     Iterator(&'static str),
 }
@@ -20,7 +22,7 @@ impl Place {
     pub fn exists(self, btf: &Btf) -> bool {
         match self {
             Self::Tracepoint(hook) => btf.hook_arguments(hook).is_some(),
-            Self::Function(function) => btf.has_function(function),
+            Self::Function(function) | Self::Return(function) => btf.has_function(function),
             Self::Iterator(kind) => btf.has_function(&format!("bpf_iter_{kind}")),
         }
     }
@@ -31,6 +33,7 @@ impl std::fmt::Display for Place {
         match self {
             Self::Tracepoint(name) => write!(f, "tracepoint {name}"),
             Self::Function(name) => write!(f, "function {name}"),
+            Self::Return(name) => write!(f, "return of {name}"),
             Self::Iterator(name) => write!(f, "iterator {name}"),
         }
     }
@@ -52,15 +55,21 @@ pub struct Variant {
     pub arguments: u32,
     /// Its programs.
     pub programs: &'static [Program],
+    /// The kernel functions that they call by number (kfuncs).
+    pub calls: &'static [&'static str],
 }
 
 impl Variant {
     /// Whether this kernel offers it.
     fn fits(&self, btf: &Btf) -> bool {
-        self.programs.iter().all(|program| match program.place {
-            Place::Tracepoint(hook) => btf.hook_arguments(hook).is_some_and(|given| given >= self.arguments),
-            place => place.exists(btf),
-        })
+        let has_calls = self.calls.iter().all(|name| btf.has_function(name));
+        has_calls
+            && self.programs.iter().all(|program| match program.place {
+                Place::Tracepoint(hook) => {
+                    btf.hook_arguments(hook).is_some_and(|given| given >= self.arguments)
+                }
+                place => place.exists(btf),
+            })
     }
 }
 
@@ -78,9 +87,14 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The variants that this kernel offers, the best first.
+    pub fn offered(&self, btf: &Btf) -> impl Iterator<Item = &'static Variant> {
+        self.variants.iter().filter(|variant| variant.fits(btf))
+    }
+
     /// The best variant that this kernel offers.
     pub fn choose(&self, btf: &Btf) -> Option<&'static Variant> {
-        self.variants.iter().find(|variant| variant.fits(btf))
+        self.offered(btf).next()
     }
 
     /// What this kernel lacks for it, in words.
@@ -102,13 +116,20 @@ const fn function(name: &'static str, function: &'static str) -> Program {
     Program { name, place: Place::Function(function) }
 }
 
+const fn at_return(name: &'static str, function: &'static str) -> Program {
+    Program { name, place: Place::Return(function) }
+}
+
 const fn iterator(name: &'static str, kind: &'static str) -> Program {
     Program { name, place: Place::Iterator(kind) }
 }
 
 const fn variant(arguments: u32, programs: &'static [Program]) -> Variant {
-    Variant { arguments, programs }
+    Variant { arguments, programs, calls: &[] }
 }
+
+/// The probe that looks at payload.
+pub const FRAMING: &str = "framing";
 
 /// Every probe, in the order of attachment: what names containers first, what judges last.
 pub const PROBES: &[Spec] = &[
@@ -174,6 +195,35 @@ pub const PROBES: &[Spec] = &[
         required: true,
         fates_lost: &[Fate::UnansweredRequest, Fate::TruncatedResponse, Fate::OutboundUnanswered],
         variants: &[variant(1, &[tracepoint("tcp_read", "tcp_rcv_space_adjust")])],
+    },
+    Spec {
+        name: FRAMING,
+        required: false,
+        fates_lost: &[Fate::TruncatedResponse],
+        variants: &[
+            Variant {
+                arguments: 2,
+                programs: &[
+                    tracepoint("tcp_copying", "skb_copy_datagram_iovec"),
+                    tracepoint("tcp_sending", "tcp_sendmsg_locked"),
+                ],
+                calls: &["bpf_dynptr_from_skb"],
+            },
+            variant(
+                0,
+                &[
+                    at_return("tcp_received_locked", "tcp_recvmsg_locked"),
+                    function("tcp_sending_entry", "tcp_sendmsg_locked"),
+                ],
+            ),
+            variant(
+                0,
+                &[
+                    at_return("tcp_received", "tcp_recvmsg"),
+                    function("tcp_sending_entry", "tcp_sendmsg_locked"),
+                ],
+            ),
+        ],
     },
     Spec {
         name: "reset_received",

@@ -14,11 +14,13 @@ pub enum Status {
     Unsupported,
     /// The kernel offers it, and refused it.
     Broken,
+    /// It was not asked for.
+    SwitchedOff,
 }
 
 impl Status {
     /// Every status.
-    pub const ALL: [Self; 3] = [Self::Attached, Self::Unsupported, Self::Broken];
+    pub const ALL: [Self; 4] = [Self::Attached, Self::Unsupported, Self::Broken, Self::SwitchedOff];
 
     /// The name used in JSON and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -26,6 +28,7 @@ impl Status {
             Self::Attached => "attached",
             Self::Unsupported => "unsupported",
             Self::Broken => "broken",
+            Self::SwitchedOff => "switched_off",
         }
     }
 }
@@ -52,6 +55,8 @@ pub enum Outcome {
     Lacking(String),
     /// The kernel refused with this reason.
     Refused(String),
+    /// The settings do not ask for it.
+    SwitchedOff,
 }
 
 /// Judges an attempt.
@@ -60,6 +65,7 @@ pub fn judge(spec: &Spec, outcome: Outcome) -> Verdict {
         Outcome::Attached => (Status::Attached, String::new()),
         Outcome::Lacking(reason) => (Status::Unsupported, reason),
         Outcome::Refused(reason) => (Status::Broken, reason),
+        Outcome::SwitchedOff => (Status::SwitchedOff, "switched off by the settings".to_owned()),
     };
     let fates_lost = if status == Status::Attached { &[] } else { spec.fates_lost };
     Verdict { probe: spec.name, status, reason, fates_lost }

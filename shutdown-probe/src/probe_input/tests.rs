@@ -70,6 +70,7 @@ fn connection_input(fate: Fate) -> Connection {
         unread_bytes: 3,
         response_bytes: 4,
         undelivered_bytes: 5,
+        framed: Framed { confidence: Confidence::Likely, ..Framed::default() },
     }
 }
 

@@ -11,6 +11,7 @@ pub struct Families {
     pub registry: Registry,
     pub terminations: IntCounterVec,
     pub severed: IntCounterVec,
+    pub severed_streams: IntCounterVec,
     pub drained: IntCounterVec,
     pub stop_signals: IntCounterVec,
     pub kills: IntCounterVec,
@@ -49,6 +50,7 @@ impl Families {
         Ok(Self {
             terminations: counter(&table::TERMINATIONS)?,
             severed: counter(&table::SEVERED)?,
+            severed_streams: counter(&table::SEVERED_STREAMS)?,
             drained: counter(&table::DRAINED)?,
             stop_signals: counter(&table::STOP_SIGNALS)?,
             kills: counter(&table::KILLS)?,
@@ -77,6 +79,7 @@ impl Families {
         for counters in [
             &self.terminations,
             &self.severed,
+            &self.severed_streams,
             &self.drained,
             &self.stop_signals,
             &self.kills,

@@ -170,6 +170,7 @@ impl Metrics {
         }
         let plain = with(own, []);
         for counters in [
+            &families.severed_streams,
             &families.drained,
             &families.late_connections,
             &families.outbound_severed,
@@ -198,6 +199,9 @@ impl Metrics {
             }
             Count::Severed { fate, cause, count } => {
                 families.severed.with_label_values(&severed(own, fate, cause)).inc_by(count);
+            }
+            Count::SeveredStreams { count } => {
+                families.severed_streams.with_label_values(&plain()).inc_by(count)
             }
             Count::Drained { count } => families.drained.with_label_values(&plain()).inc_by(count),
             Count::NotMeasured { count } => families.not_measured.with_label_values(&plain()).inc_by(count),

@@ -98,6 +98,15 @@ metrics! {
         "Counted as soon as the cause is known, at the latest 1 s after the process has exited; refusals of the \
          linger follow as they happen. `retry_safe=\"false\"`: the request may have been executed.",
     );
+    /// What it cost on HTTP/2, in requests.
+    SEVERED_STREAMS = of_container(
+        "shutdown_probe_severed_streams_total",
+        Kind::Counter,
+        &[],
+        "HTTP/2 streams that were severed, with their connections or by the server's RST_STREAM.",
+        "HTTP/2 in the clear only: inside TLS streams cannot be told apart. Their connections are in \
+         `shutdown_probe_severed_connections_total` too, once each.",
+    );
     /// Those it cost nothing.
     DRAINED = of_container(
         "shutdown_probe_drained_connections_total",

@@ -47,7 +47,7 @@ pub struct Btf {
     strings: usize,
     /// Where each type begins; the index is its id. Type 0 is `void`.
     types: Vec<usize>,
-    /// Structures, unions, typedefs and functions.
+    /// Structures, unions, typedefs, functions and enumerations.
     by_name: HashMap<String, Vec<u32>>,
 }
 
@@ -77,7 +77,7 @@ impl Btf {
     fn index_names(&mut self) {
         for id in 1..self.types.len() as u32 {
             let Some(of) = self.of(id) else { continue };
-            if matches!(of.kind, Kind::Struct | Kind::Union | Kind::Typedef | Kind::Function) {
+            if is_named(of.kind) {
                 let name = self.name(of.name).to_owned();
                 self.by_name.entry(name).or_default().push(id);
             }
@@ -121,7 +121,21 @@ impl Btf {
 
     /// Whether the kernel has a function of this name.
     pub fn has_function(&self, name: &str) -> bool {
-        self.named(name, Kind::Function).next().is_some()
+        self.function(name).is_some()
+    }
+
+    /// The number that the kernel has given the function of this name.
+    pub fn function(&self, name: &str) -> Option<u32> {
+        self.named(name, Kind::Function).next()
+    }
+
+    /// The number of a value of an enumeration.
+    pub fn enumerator(&self, enumeration: &str, name: &str) -> Option<u32> {
+        self.named(enumeration, Kind::Enumeration).find_map(|id| {
+            let of = self.of(id)?;
+            let mut values = (0..of.entries).filter_map(|index| of.value(&self.bytes, index));
+            values.find(|(value, _)| self.name(*value) == name).map(|(_, number)| number)
+        })
     }
 
     fn structures(&self, name: &str) -> impl Iterator<Item = u32> {
@@ -166,7 +180,7 @@ impl Btf {
                 let (element, length) = of.array(&self.bytes)?;
                 self.bits_of(element, depth - 1)?.checked_mul(length)
             }
-            Kind::Sized | Kind::Struct | Kind::Union => of.size_or_type.checked_mul(8),
+            Kind::Sized | Kind::Enumeration | Kind::Struct | Kind::Union => of.size_or_type.checked_mul(8),
             _ => None,
         }
     }
@@ -194,6 +208,10 @@ impl Btf {
         let length = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
         std::str::from_utf8(&bytes[..length]).unwrap_or_default()
     }
+}
+
+fn is_named(kind: Kind) -> bool {
+    matches!(kind, Kind::Struct | Kind::Union | Kind::Typedef | Kind::Function | Kind::Enumeration)
 }
 
 #[derive(Clone, Copy)]

@@ -14,7 +14,8 @@ pub enum Kind {
     Modifier,
     Function,
     Prototype,
-    /// Integers, enumerations and floats.
+    Enumeration,
+    /// Integers, large enumerations and floats.
     Sized,
     Other,
 }
@@ -70,6 +71,12 @@ impl Type {
         Some(RawMember { name: word(bytes, at).ok()?, of: word(bytes, at + 4).ok()?, bit_offset, bits })
     }
 
+    /// Where the name of this value begins, and its number, for enumerations.
+    pub fn value(&self, bytes: &[u8], index: u32) -> Option<(u32, u32)> {
+        let at = self.behind + index as usize * 8;
+        Some((word(bytes, at).ok()?, word(bytes, at + 4).ok()?))
+    }
+
     /// The element's type and how many there are, for arrays.
     pub fn array(&self, bytes: &[u8]) -> Option<(u32, u32)> {
         Some((word(bytes, self.behind).ok()?, word(bytes, self.behind + 8).ok()?))
@@ -79,7 +86,8 @@ impl Type {
 /// `BTF_KIND_*` of `include/uapi/linux/btf.h`.
 fn kind(number: u32) -> Kind {
     match number {
-        1 | 6 | 16 | 19 => Kind::Sized,
+        1 | 16 | 19 => Kind::Sized,
+        6 => Kind::Enumeration,
         2 => Kind::Pointer,
         3 => Kind::Array,
         4 => Kind::Struct,

@@ -1,0 +1,86 @@
+//! What the application reads and writes goes past the parser, each byte once and in order.
+//!
+//! Runs under the socket's lock, in the application's context: where TCP copies to it from a packet
+//! ([`packet`]) or, on kernels whose tracepoints show less, where TCP's own functions begin and return
+//! and the bytes lie in the application's memory ([`memory`]). Above the transport: no loss, no
+//! reordering and no retransmission gets here.
+//!
+//! Invariant: bytes that went by unseen are noticed by their sequence numbers; unless nobody has to
+//! look at them, the connection is followed no more.
+
+mod memory;
+mod packet;
+mod walk;
+
+pub use memory::{received, sending};
+pub use packet::copying;
+pub use walk::Walk;
+
+use crate::container::Known;
+use crate::kernel::{Sock, Tcp};
+use crate::maps::Socket;
+use crate::offsets::PROTOCOLS;
+use shutdown_probe_common::connection::role;
+use shutdown_probe_common::framing::{Direction, Framing, protocol};
+use walk::{Bytes, Place, Source, walk};
+
+/// What is remembered of it, where its bytes are to be looked at.
+#[inline(always)]
+fn followed(sk: Sock) -> Option<&'static Socket> {
+    sk.storage().filter(|storage| is_followed(storage))
+}
+
+#[inline(always)]
+fn is_followed(storage: &Socket) -> bool {
+    storage.role.get() == role::SERVER && storage.framing().is_followed()
+}
+
+/// Bytes that nobody looked at and nobody will: all before this sequence number.
+#[inline(always)]
+pub fn pass_unseen(framing: &mut Framing, direction: Direction, before: u32) {
+    let missed = before.wrapping_sub(framing.next(direction));
+    if (missed as i32) > 0 && framing.skip(direction, missed) != missed {
+        framing.lose();
+    }
+}
+
+/// The first bytes that are seen of it begin at this sequence number.
+#[inline(always)]
+fn begin(framing: &mut Framing, tcp: Tcp, first: u32, bytes_before: u64) {
+    framing.begin(first, tcp.write_seq(), bytes_before != 0);
+}
+
+/// Bytes of the stream.
+struct Stretch {
+    /// The sequence number of the first.
+    first: u32,
+    /// How many.
+    bytes: u32,
+    /// Where they lie.
+    place: Place,
+}
+
+/// Shows them to the parser. What it has seen before, it is not shown again: a look without taking
+/// (MSG_PEEK), or a second attempt to write what found no room.
+#[inline(always)]
+fn pass<S: Source, const OUTBOUND: bool>(storage: &Socket, stretch: Stretch, source: S) {
+    let Stretch { first, bytes: all, place } = stretch;
+    let direction = if OUTBOUND { Direction::Outbound } else { Direction::Inbound };
+    let framing = storage.framing();
+    pass_unseen(framing, direction, first);
+    let known = framing.next(direction).wrapping_sub(first);
+    if known >= all || !framing.is_followed() {
+        return;
+    }
+    let in_window = OUTBOUND && framing.protocol == protocol::HTTP2 && is_narrating(storage);
+    let is_read = walk::<_, OUTBOUND>(framing, Bytes { source, place, all, known, in_window });
+    let framing = storage.framing();
+    if !is_read || PROTOCOLS.load() & (1 << (framing.protocol & 63)) == 0 {
+        framing.lose();
+    }
+}
+
+#[inline(always)]
+fn is_narrating(storage: &Socket) -> bool {
+    Known::get(storage.container.get()).is_some_and(Known::is_narrating)
+}

@@ -1,0 +1,68 @@
+//! What a process gives to be sent, or has filled: where its bytes lie.
+
+use super::{Address, load, probe_at};
+use crate::offsets::{
+    ITER_IOVEC, ITER_UBUF, MSG_ITER_COUNT, MSG_ITER_OFFSET, MSG_ITER_POINTER, MSG_ITER_TYPE,
+};
+use core::ffi::c_void;
+
+/// `struct msghdr`, whose iterator stands between the bytes that were moved and those that will be.
+#[derive(Clone, Copy)]
+pub struct Message(*const c_void);
+
+/// `struct iovec`: a piece of a process's memory.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Piece {
+    pub base: Address,
+    pub length: u64,
+}
+
+/// How the bytes are described.
+pub enum Form {
+    /// They lie in one piece, and the iterator stands there.
+    One { at: Address },
+    /// The iterator is so far into this `struct iovec` of several.
+    Several { at: Address, into: u64 },
+    /// In pages of the kernel, as sendfile() and splice() do it: not to be read from here.
+    Pages,
+}
+
+impl Message {
+    /// The one that a hook was given.
+    #[inline(always)]
+    pub fn new(pointer: *const c_void) -> Self {
+        Self(pointer)
+    }
+
+    /// How many bytes lie ahead of the iterator.
+    #[inline(always)]
+    pub fn bytes_ahead(self) -> u32 {
+        // SAFETY: the pointer is to the structure that the offset is of.
+        unsafe { load::<u64>(self.0, &MSG_ITER_COUNT) as u32 }
+    }
+
+    /// Where its iterator stands.
+    #[inline(always)]
+    pub fn form(self) -> Form {
+        // SAFETY: the pointer is to the structure that the offsets are of.
+        let (kind, into, pointer): (u8, u64, Address) = unsafe {
+            (load(self.0, &MSG_ITER_TYPE), load(self.0, &MSG_ITER_OFFSET), load(self.0, &MSG_ITER_POINTER))
+        };
+        if u64::from(kind) == ITER_UBUF.load() {
+            Form::One { at: pointer + into }
+        } else if u64::from(kind) == ITER_IOVEC.load() {
+            Form::Several { at: pointer, into }
+        } else {
+            Form::Pages
+        }
+    }
+}
+
+impl Piece {
+    /// The one at this address.
+    #[inline(always)]
+    pub fn at(address: Address) -> Self {
+        probe_at(address)
+    }
+}
