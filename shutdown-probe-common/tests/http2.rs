@@ -273,6 +273,8 @@ fn what_breaks_the_protocol_is_not_followed() {
         (Inbound, SETTINGS, 1, b""),
         (Inbound, PING, 0, b"1234567"),
         (Inbound, RST_STREAM, 1, b"123"),
+        // Found by fuzzing: a stream that was never opened closed an old one.
+        (Inbound, RST_STREAM, 1, b"1234"),
         (Outbound, HEADERS, 1, b"x"),
         (Outbound, GOAWAY, 0, b"1234567"),
         (Outbound, WINDOW_UPDATE, 0, b""),

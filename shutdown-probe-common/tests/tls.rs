@@ -112,8 +112,17 @@ fn two_records_of_one_length_right_after_the_handshake_are_tickets() {
     // Only there.
     check(&after_13(&[REQUEST, TICKET, TICKET, ANSWER, REQUEST, ANSWER, ANSWER]), Hand::Nothing);
     check(&after_13(&[TICKET, REQUEST, ANSWER, ANSWER]), Hand::Nothing);
+    check(&after_13(&[REQUEST, ANSWER, REQUEST, ANSWER]), Hand::Nothing);
     let full = (Outbound, 23, 16_401);
     check(&after_13(&[REQUEST, full, full]), Hand::Nothing);
+}
+
+#[test]
+fn a_server_that_sends_its_ticket_with_its_finished_sends_no_other() {
+    let mut records = vec![CLIENT_HELLO];
+    records.extend(SERVER_FLIGHT);
+    records.extend([(Outbound, 23, 53), (Outbound, 23, 139), FINISHED, REQUEST, ANSWER, ANSWER]);
+    check(&records, Hand::Nothing);
 }
 
 #[test]

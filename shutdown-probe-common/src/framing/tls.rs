@@ -9,7 +9,8 @@
 //! Tickets that the server writes after a request has come (both were in one read) look like an answer, but
 //! for one case: two records of one length, which is how OpenSSL sends them. So a request that came with
 //! the client's Finished, to a server that sends one ticket, is taken for answered. With early data (0-RTT)
-//! the server's handshake looks like its answer. Go sends its ticket with its Finished, before any of this.
+//! the server's handshake looks like its answer. A server that sends its ticket right behind its Finished
+//! (Go) sends no other.
 //!
 //! Invariant: all this is likely and is said to be; only a record that the server has begun and not
 //! finished is certain.
@@ -79,7 +80,8 @@ struct Tls {
     owed: u8,
     /// 1: no ticket was seen since the client's Finished, so that what looks like an answer may be one.
     tickets: u8,
-    reserved: u8,
+    /// 1: the server's Finished went by; 2: and more after it, before the client's, which is its ticket.
+    finished: u8,
     /// Sealed records of the client's up to its Finished.
     flight: u16,
     /// The length of the first that looked like an answer and may be a ticket.
@@ -105,6 +107,7 @@ pub(super) fn begin(framing: &mut Framing) {
     own.asked = u8::from(late);
     own.owed = 0;
     own.tickets = 0;
+    own.finished = 0;
     own.flight = 0;
     own.first = 0;
 }
@@ -174,7 +177,7 @@ fn client(framing: &mut Framing, kind: u8, length: u32) {
 #[inline(always)]
 fn open(own: &mut Tls) {
     own.phase = phase::OPEN;
-    own.tickets = 1;
+    own.tickets = u8::from(own.finished < 2);
     own.asked = u8::from(own.flight > 1);
     own.owed = own.asked;
 }
@@ -187,6 +190,8 @@ fn server(framing: &mut Framing, length: u32) {
     } else if own.phase == phase::FLIGHT && own.flight > 0 {
         // It goes on, so what the client sealed was enough.
         open(own);
+    } else if own.phase == phase::FLIGHT {
+        own.finished = if own.finished != 0 { 2 } else { u8::from(FINISHED.contains(&length)) };
     }
     if own.phase != phase::OPEN || length <= CONTROL {
         return;
@@ -216,6 +221,8 @@ pub(super) fn skipped(framing: &mut Framing, direction: Direction) {
         let own = framing.tls();
         own.asked = 1;
         own.owed = 1;
+        // Tickets are written together: what came before was an answer.
+        own.tickets &= u8::from(own.first == 0);
     }
 }
 

@@ -136,6 +136,7 @@ fn answers(bytes: &[u8], methods: &[String]) -> Result<Answers, Apart> {
         let method = methods.get(answers.finals).map_or("", String::as_str);
         let body = match (code, method) {
             (101, _) | (200..300, "CONNECT") => {
+                body(response.headers)?;
                 answers.end = End::Upgraded;
                 let names = |name: &str| response.headers.iter().any(|h| h.name.eq_ignore_ascii_case(name));
                 return if names("upgrade") { Err(Apart) } else { Ok(answers) };

@@ -96,6 +96,7 @@ impl Streams {
                 self.last = stream;
                 self.open.insert(stream, false);
             }
+            Kind::Reset if stream % 2 == 1 && stream > self.last => return None,
             Kind::Reset => self.end(stream),
             _ => {}
         }

@@ -64,9 +64,10 @@ fn is_possible(kind: u8, length: u32, stream: u32) -> bool {
 fn client(framing: &mut Framing, kind: u8, stream: u32) {
     let last = framing.http2().last;
     let odd = stream & 1 != 0;
-    if kind == PUSH_PROMISE || kind == HEADERS && !odd {
+    let idle = odd && stream > last;
+    if kind == PUSH_PROMISE || kind == HEADERS && !odd || kind == RST_STREAM && idle {
         framing.lose();
-    } else if kind == HEADERS && stream > last {
+    } else if kind == HEADERS && idle {
         framing.inbound.marks = mark::OPEN;
     } else if kind == RST_STREAM && odd {
         framing.inbound.marks = mark::CLOSE;
