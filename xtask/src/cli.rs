@@ -3,6 +3,7 @@
 use crate::bench;
 use crate::cluster;
 use crate::deploy;
+use crate::e2e;
 use crate::image;
 use crate::test::Step;
 use crate::vm;
@@ -111,6 +112,14 @@ pub enum Command {
     /// Check all that is below deploy/: chart, kustomize base, overlays, and their effect on a real API server
     #[command(after_help = "Examples:\n  cargo xtask deploy\n  cargo xtask deploy --write")]
     Deploy(deploy::Arguments),
+    /// End pods of a real cluster in every way, and judge what the daemon says of it
+    ///
+    /// Starts the cluster of `cargo xtask cluster up` unless another is named, installs the daemon with Helm, and
+    /// stops services under clients that keep the truth, connection by connection. The cluster stays up.
+    #[command(
+        after_help = "Examples:\n  cargo xtask e2e\n  cargo xtask e2e --case 'rollout-*'\n  cargo xtask e2e --kubeconfig ~/.kube/config --load-command 'kind load image-archive'"
+    )]
+    E2e(e2e::Arguments),
     /// Write docs/metrics.md from the daemon's own table
     #[command(after_help = "Examples:\n  cargo xtask docs\n  cargo xtask docs --check")]
     Docs {

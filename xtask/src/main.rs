@@ -12,6 +12,7 @@ mod command;
 mod context;
 mod deploy;
 mod docs;
+mod e2e;
 mod elevation;
 mod failure;
 mod image;
@@ -57,6 +58,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Cluster(arguments) => cluster::run(&context, &arguments),
         Command::Image(arguments) => image::run(&context, &arguments).map(|_| ()),
         Command::Deploy(arguments) => deploy::run(&context, &arguments),
+        Command::E2e(arguments) => e2e::run(&context, &arguments),
         Command::Docs { check } => docs::run(&context, check),
     }
 }

@@ -1,4 +1,5 @@
 //! The daemon's answer, as the contract fixes it. What may be added to it is not looked at.
+#![expect(missing_docs, reason = "the contract names the fields and says what they mean")]
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -44,6 +45,25 @@ impl Termination {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Container {
     pub cgroup: String,
+    /// Its name in the pod; in Kubernetes only.
+    pub name: Option<String>,
+    pub pod: Option<Pod>,
+    pub workload: Option<Workload>,
+}
+
+/// The pod of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Pod {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+}
+
+/// What the pod is one of.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Workload {
+    pub kind: String,
+    pub name: String,
 }
 
 /// The first stop signal.

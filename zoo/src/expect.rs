@@ -6,6 +6,7 @@ use shutdown_probe_common::fate::Fate;
 
 /// Why a shutdown severed connections: those of the contract's closed set that the zoo can bring about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the contract names them and says what they mean")]
 pub enum Cause {
     StopSignalKilledProcess,
     ExitedWithoutDrain,
@@ -47,6 +48,7 @@ impl Cause {
 
 /// What became of the stop signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Disposition {
     Handled,
     Default,

@@ -17,6 +17,12 @@ pub struct Ports {
     clients: AtomicU16,
 }
 
+impl Default for Ports {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Ports {
     /// Each process begins elsewhere: the last run's connections may still be in TIME_WAIT.
     pub fn new() -> Self {

@@ -65,6 +65,8 @@ pub fn fates(record: &Record, said: Said, window: Window, construction: Construc
         None => vec![],
         Some((at, _)) if at < window.begin => vec![],
         Some((_, End::Refused)) => vec![Fate::Refused],
+        // Its server never heard of it, and neither could anybody who looks over the server's shoulder.
+        Some((_, End::Unreachable)) => vec![],
         Some((_, End::Aborted)) => vec![Fate::PeerAborted],
         Some((_, End::Left)) if record.outstanding() == 0 && record.leaves_politely => {
             vec![Fate::PeerClosed, Fate::Drained, Fate::ClosedIdle]

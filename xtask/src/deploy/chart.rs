@@ -1,6 +1,7 @@
 //! The chart, as Helm renders it.
 
 use super::objects::Objects;
+use crate::cluster::Access;
 use crate::cluster::programs::{self, HELM, KUBERNETES};
 use crate::command;
 use crate::context::Context;
@@ -33,6 +34,22 @@ impl Chart {
             kubectl,
             directory: context.workspace.root().join("deploy/helm").join(NAME),
         })
+    }
+
+    /// Installs it into a cluster, or what has changed of it, and waits until the daemon is ready: as docs/install.md
+    /// tells it.
+    pub fn install(&self, access: &Access, values: &[&str]) -> Result<()> {
+        let namespace = self.directory.join("../../kustomize/base/namespace.yaml");
+        command::read(access.kubectl().args(["apply", "-f"]).arg(namespace))?;
+        let mut helm = Command::new(&self.helm);
+        helm.args(["upgrade", "--install", NAME]).arg(&self.directory).arg("--kubeconfig").arg(&access.kubeconfig);
+        helm.args(["--namespace", NAME]);
+        for value in values {
+            helm.args(["--set-json", value]);
+        }
+        command::read(&mut helm)?;
+        let rollout = ["rollout", "status", "daemonset/shutdown-probe", "--timeout=3m"];
+        command::read(access.kubectl().args(["--namespace", NAME]).args(rollout)).map(|_| ())
     }
 
     pub fn directory(&self) -> &Path {

@@ -3,7 +3,7 @@
 //!
 //! Everything is checked from what Helm renders; and, where there is a cluster, by its API server.
 
-mod chart;
+pub mod chart;
 mod examples;
 mod generated;
 mod objects;

@@ -4,7 +4,7 @@
 //! comes with the pod's service account, so it needs no certificates of authorities.
 
 mod oci;
-mod services;
+pub mod services;
 mod tar;
 
 pub use oci::{Image, Packing};
@@ -23,6 +23,11 @@ pub const NAME: &str = "localhost/shutdown-probe:dev";
 /// does not raise them in the ambient set of another user's.
 const ROOT: &str = "0:0";
 const METRICS_PORT: u16 = 9464;
+
+/// The image for this machine under its usual name.
+pub fn usual(context: &Context) -> Result<PathBuf> {
+    run(context, &Arguments { arch: None, services: false, tag: NAME.to_owned() })
+}
 
 /// What can be typed after `cargo xtask image`.
 #[derive(Args, Debug)]

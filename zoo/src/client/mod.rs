@@ -195,6 +195,7 @@ impl Client {
             }
             socket::Connecting::Pending => {}
             socket::Connecting::Refused => self.end(End::Refused),
+            socket::Connecting::Unreachable => self.end(End::Unreachable),
             socket::Connecting::Reset => {
                 self.record.connected = Some(Instant::now());
                 self.end(End::Reset);

@@ -12,6 +12,8 @@ pub enum End {
     Reset,
     /// The attempt to connect was reset.
     Refused,
+    /// Nobody answered the attempt to connect, or there was no way.
+    Unreachable,
     /// The client closed first, by FIN.
     Left,
     /// The client gave up first, by RST.

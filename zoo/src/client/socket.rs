@@ -5,7 +5,7 @@ use crate::port::Ports;
 use anyhow::{Context, Result};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, ipproto, socket_with, sockopt};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,8 @@ pub struct Target {
     pub address: SocketAddr,
     /// The network namespace it lives in; `None`: the host's.
     pub network: Option<Arc<Network>>,
+    /// The address to come from; `None`: the server's, as on the loopback everybody has the same.
+    pub source: Option<IpAddr>,
     /// Whether it is asked for MPTCP.
     pub multipath: bool,
     /// How TLS is spoken, if it is.
@@ -54,6 +56,7 @@ pub(super) enum Connecting {
     Done,
     Pending,
     Refused,
+    Unreachable,
     /// It was established, and reset before anybody looked.
     Reset,
 }
@@ -61,7 +64,7 @@ pub(super) enum Connecting {
 impl Target {
     /// This address, in the host's network namespace, by plain TCP.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, network: None, multipath: false, security: None }
+        Self { address, network: None, source: None, multipath: false, security: None }
     }
 
     /// A socket bound to a port of its own, and that port.
@@ -82,7 +85,7 @@ impl Target {
         sockopt::set_tcp_nodelay(&socket, true).context("TCP_NODELAY")?;
         for _ in 0..ATTEMPTS {
             let port = ports.client();
-            match bind(&socket, &SocketAddr::new(self.address.ip(), port)) {
+            match bind(&socket, &SocketAddr::new(self.source.unwrap_or(self.address.ip()), port)) {
                 Ok(()) => return Ok((TcpStream::from(socket), port)),
                 Err(Errno::ADDRINUSE) => {}
                 Err(error) => return Err(error).context("binding a client's port"),
@@ -97,6 +100,7 @@ impl Target {
             Ok(()) | Err(Errno::ISCONN) => Ok(Connecting::Done),
             Err(Errno::INPROGRESS | Errno::ALREADY) => Ok(Connecting::Pending),
             Err(Errno::CONNREFUSED) => Ok(Connecting::Refused),
+            Err(Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::TIMEDOUT) => Ok(Connecting::Unreachable),
             Err(Errno::CONNRESET) => Ok(Connecting::Reset),
             Err(error) => {
                 Err(error).with_context(|| format!("connecting to {} from port {port}", self.address))

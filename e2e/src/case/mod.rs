@@ -1,0 +1,47 @@
+//! The cases. Each plays one scene in a namespace of its own and says what of it is to be found.
+
+mod deletion;
+mod rollout;
+
+use crate::stage::Stage;
+use anyhow::Result;
+
+/// One case.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its name, also that of its namespace.
+    pub name: &'static str,
+    /// What it shows, in a few words.
+    pub about: &'static str,
+    /// It disturbs others.
+    pub alone: bool,
+    /// The scene.
+    pub play: fn(&mut Stage<'_>) -> Result<()>,
+}
+
+impl Case {
+    const fn new(name: &'static str, about: &'static str, play: fn(&mut Stage<'_>) -> Result<()>) -> Self {
+        Self { name, about, alone: false, play }
+    }
+}
+
+/// All of them.
+pub fn all() -> Vec<Case> {
+    [deletion::CASES, rollout::CASES].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_fit_a_namespace() {
+        let mut names: Vec<_> = all().iter().map(|case| case.name).collect();
+        let count = names.len();
+        assert!(names.iter().all(|name| name.len() < 50
+            && name.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c.is_ascii_digit())));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,165 @@
+//! The workloads of the cases, as one would write them in YAML.
+
+use serde_json::{Value, json};
+
+/// The image with the servers: `cargo xtask image --services`.
+const IMAGE: &str = "localhost/shutdown-probe-services:dev";
+/// Where servers listen.
+pub const PORT: u16 = 8080;
+/// The container that clients talk to.
+pub const APP: &str = "app";
+
+/// What makes pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Deployment,
+    StatefulSet,
+    DaemonSet,
+    Job,
+    Pod,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::Job => "Job",
+            Self::Pod => "Pod",
+        }
+    }
+
+    fn api_version(self) -> &'static str {
+        match self {
+            Self::Deployment | Self::StatefulSet | Self::DaemonSet => "apps/v1",
+            Self::Job => "batch/v1",
+            Self::Pod => "v1",
+        }
+    }
+}
+
+/// One workload: `kind/name`, and the pods that it wants.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    pub kind: Kind,
+    pub name: &'static str,
+    pub replicas: usize,
+    pod: Value,
+}
+
+impl Workload {
+    /// The story's Node service in one of its styles, as it is: PID 1 of its container, 30 s of grace.
+    pub fn node(kind: Kind, style: &str) -> Self {
+        Self::command(kind, &["node", "/zoo/server.js", style])
+    }
+
+    /// This command, which listens on [`PORT`].
+    pub fn command(kind: Kind, command: &[&str]) -> Self {
+        let pod = json!({
+            "terminationGracePeriodSeconds": 30,
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "containers": [container(APP, command, PORT)],
+        });
+        Self { kind, name: "web", replicas: 1, pod }
+    }
+
+    pub fn replicas(self, replicas: usize) -> Self {
+        Self { replicas, ..self }
+    }
+
+    /// So many seconds from deletion to SIGKILL.
+    pub fn grace(self, seconds: u32) -> Self {
+        self.with("/terminationGracePeriodSeconds", json!(seconds))
+    }
+
+    /// Sets a field of the pod's specification, a JSON pointer into what is there already.
+    pub fn with(mut self, pointer: &str, value: Value) -> Self {
+        let (parent, field) = pointer.rsplit_once('/').unwrap_or(("", pointer));
+        if let Some(parent) = self.pod.pointer_mut(parent) {
+            parent[field] = value;
+        }
+        self
+    }
+
+    /// Sets a field of the container that clients talk to.
+    pub fn with_app(self, field: &str, value: Value) -> Self {
+        self.with(&format!("/containers/0/{field}"), value)
+    }
+
+    /// Adds a container.
+    pub fn beside(mut self, name: &str, command: &[&str], port: u16) -> Self {
+        if let Some(containers) = self.pod["containers"].as_array_mut() {
+            containers.push(container(name, command, port));
+        }
+        self
+    }
+
+    /// Adds a native sidecar: an init container that is restarted, and ends after the others.
+    pub fn native_sidecar(mut self, name: &str, command: &[&str], port: u16) -> Self {
+        let mut sidecar = container(name, command, port);
+        sidecar["restartPolicy"] = json!("Always");
+        self.pod["initContainers"] = json!([sidecar]);
+        self
+    }
+
+    /// The object.
+    pub fn object(&self) -> Value {
+        let labels = json!({"app": self.name});
+        let mut object = json!({
+            "apiVersion": self.kind.api_version(), "kind": self.kind.as_str(),
+            "metadata": {"name": self.name, "labels": labels},
+        });
+        let template = json!({"metadata": {"labels": labels}, "spec": self.pod});
+        let selector = json!({"matchLabels": labels});
+        object["spec"] = match self.kind {
+            Kind::Pod => self.pod.clone(),
+            Kind::Job => json!({"backoffLimit": 0, "completions": self.replicas, "template": template}),
+            Kind::DaemonSet => json!({"selector": selector, "template": template}),
+            Kind::StatefulSet => {
+                json!({"replicas": self.replicas, "selector": selector, "serviceName": self.name, "template": template})
+            }
+            Kind::Deployment => {
+                json!({"replicas": self.replicas, "selector": selector, "template": template})
+            }
+        };
+        object
+    }
+}
+
+fn container(name: &str, command: &[&str], port: u16) -> Value {
+    json!({
+        "name": name, "image": IMAGE, "imagePullPolicy": "Never", "command": command,
+        "env": [
+            {"name": "PORT", "value": port.to_string()},
+            {"name": "ADDRESS", "value": "0.0.0.0"},
+            {"name": "GATES", "value": "/gates"},
+        ],
+        "ports": [{"containerPort": port}],
+    })
+}
+
+/// A Service in front of a workload.
+pub fn service(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+        "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": PORT}]},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_set_in_the_pod_of_whatever_kind() {
+        let web = Workload::node(Kind::Deployment, "exit").replicas(2).grace(5).with_app("tty", json!(true));
+        let object = web.object();
+        let pod = object.pointer("/spec/template/spec").unwrap();
+        assert_eq!(pod["terminationGracePeriodSeconds"], 5);
+        assert_eq!(pod["containers"][0]["tty"], true);
+        assert_eq!(object["spec"]["replicas"], 2);
+        assert_eq!(Workload::node(Kind::Pod, "exit").object()["spec"]["containers"][0]["name"], APP);
+    }
+}
