@@ -7,9 +7,11 @@ use crate::report::Verdict;
 use crate::stage::{Played, PlayedLife};
 use anyhow::Result;
 use serde_json::Value;
+use shutdown_probe_common::fate::Fate;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use zoo::api::Termination;
+use zoo::framing::Framing;
 use zoo::truth::{LINGER, Window, fates};
 use zoo::{PlayedClient, PlayedRun, compare};
 
@@ -137,15 +139,23 @@ fn is_ours(event: &Value) -> bool {
 fn run_of(life: &PlayedLife, found: &Termination, verdict: &mut Verdict) -> PlayedRun {
     let window = window(life, found, verdict);
     let construction = life.ending.expected.construction;
-    let clients =
-        life.clients.iter().filter(|(_, record, _)| record.port != 0).map(|(peer, record, said)| {
-            PlayedClient {
-                peer: peer.to_string(),
-                ended: record.end.map(|(at, _)| at),
-                fates: fates(record, *said, window, construction),
-                late: is_late(record, window),
-            }
-        });
+    let tried = life.clients.iter().filter(|witness| witness.record.port != 0);
+    let clients = tried.map(|witness| PlayedClient {
+        peer: witness.peer.to_string(),
+        ended: witness.record.end.map(|(at, _)| at),
+        fates: fates(&witness.record, witness.said, window, construction),
+        framing: witness.framing.clone(),
+        late: is_late(&witness.record, window),
+    });
+    // Known by the answers that came out of it in the end.
+    let within = (0..life.ending.drained_within).map(|number| PlayedClient {
+        peer: format!("another container, {number}"),
+        ended: None,
+        fates: vec![Fate::Drained],
+        framing: Framing::of(None),
+        late: false,
+    });
+    let clients = clients.chain(within);
     PlayedRun {
         window,
         stop_signal: life.ending.stop_signal,

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 const IMAGE: &str = "localhost/shutdown-probe-services:dev";
 /// Where servers listen.
 pub const PORT: u16 = 8080;
+/// Where Services are reached.
+pub const SERVICE_PORT: u16 = 80;
 /// The container that clients talk to.
 pub const APP: &str = "app";
 
@@ -54,6 +56,15 @@ impl Workload {
         Self::command(kind, &["node", "/zoo/server.js", style])
     }
 
+    /// The same service, which also ends by itself, in this way, as soon as the gate `end` is open.
+    pub fn node_that_ends(kind: Kind, how: &str) -> Self {
+        let script = format!(
+            "setInterval(() => {{ if (require('fs').existsSync('/gates/end')) {{ {how} }} }}, 10); \
+             require('/zoo/server.js')"
+        );
+        Self::command(kind, &["node", "-e", &script, "server", "none"])
+    }
+
     /// This command, which listens on [`PORT`].
     pub fn command(kind: Kind, command: &[&str]) -> Self {
         let pod = json!({
@@ -63,6 +74,11 @@ impl Workload {
             "containers": [container(APP, command, PORT)],
         });
         Self { kind, name: "web", replicas: 1, pod }
+    }
+
+    /// Under another name than `web`.
+    pub fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
     }
 
     pub fn replicas(self, replicas: usize) -> Self {
@@ -144,7 +160,7 @@ fn container(name: &str, command: &[&str], port: u16) -> Value {
 pub fn service(name: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
-        "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": PORT}]},
+        "spec": {"selector": {"app": name}, "ports": [{"port": SERVICE_PORT, "targetPort": PORT}]},
     })
 }
 

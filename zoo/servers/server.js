@@ -18,7 +18,8 @@ function say(line) {
 }
 
 function answer(request, response) {
-  const peer = request.socket.remotePort;
+  // Behind a proxy it is the proxy that knows.
+  const peer = request.headers['x-client-port'] || request.socket.remotePort;
   say(`read ${peer}`);
   const url = new URL(request.url, 'http://zoo');
   const milliseconds = Number(url.searchParams.get('ms') || 0);

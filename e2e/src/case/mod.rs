@@ -1,7 +1,11 @@
 //! The cases. Each plays one scene in a namespace of its own and says what of it is to be found.
 
 mod deletion;
+mod outage;
+mod pods;
 mod rollout;
+mod sudden;
+mod traffic;
 
 use crate::stage::Stage;
 use anyhow::Result;
@@ -23,11 +27,16 @@ impl Case {
     const fn new(name: &'static str, about: &'static str, play: fn(&mut Stage<'_>) -> Result<()>) -> Self {
         Self { name, about, alone: false, play }
     }
+
+    /// It disturbs others: nothing is played beside it.
+    const fn alone(self) -> Self {
+        Self { alone: true, ..self }
+    }
 }
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    [deletion::CASES, rollout::CASES].concat()
+    [deletion::CASES, rollout::CASES, sudden::CASES, pods::CASES, traffic::CASES, outage::CASES].concat()
 }
 
 #[cfg(test)]

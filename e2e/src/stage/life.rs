@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
 use std::time::Instant;
-use zoo::client::Record;
+use zoo::client::{End, Record, Seen};
 use zoo::expect::{Cause, Expected};
 use zoo::framing::{self, Framing};
 use zoo::log::Log;
@@ -56,6 +56,8 @@ pub struct Ending {
     pub rest_killed: bool,
     /// The main process's own exit code, where it exits.
     pub code: Option<i32>,
+    /// Answers that it finished meanwhile for another container of its pod, which is no client of ours.
+    pub drained_within: usize,
 }
 
 impl Ending {
@@ -67,7 +69,13 @@ impl Ending {
             killed: false,
             rest_killed: false,
             code: Some(0),
+            drained_within: 0,
         }
+    }
+
+    /// It finishes so many answers for another container of its pod.
+    pub fn serving_within(self, answers: usize) -> Self {
+        Self { drained_within: answers, ..self }.finding(|found| found.drained(answers))
     }
 
     /// Asked by SIGTERM, it stays until SIGKILL.
@@ -95,6 +103,14 @@ impl Ending {
         const KILLED: i64 = 128 + 9;
         self.code.map_or(KILLED, i64::from)
     }
+}
+
+/// A Service may lead its clients to another pod. Those who were refused, or reset, met the one that was ending.
+fn has_met(life: &Life, seen: &Seen<'_>) -> bool {
+    let reset_unread = matches!(seen.record.end, Some((_, End::Reset))) && seen.record.outstanding() > 0;
+    let by_service = life.pod.ip.as_deref().and_then(|ip| ip.parse().ok()) != Some(seen.target.address.ip());
+    let refused = matches!(seen.record.end, Some((_, End::Refused)));
+    !by_service || life.log.reads(seen.record.port) > 0 || refused || reset_unread
 }
 
 /// What is known of one connection.
@@ -176,8 +192,8 @@ impl Stage<'_> {
             let wanted = ending.shown_code();
             ensure!(code == wanted, "{} ended with {code}, by design {wanted}", life.pod.name);
         }
-        let clients = self.clients.iter().filter(|(owner, _)| *owner == id).map(|(_, client)| {
-            let seen = client.seen();
+        let seen = self.clients.iter().filter(|(owner, _)| *owner == id).map(|(_, client)| client.seen());
+        let clients = seen.filter(|seen| has_met(life, seen)).map(|seen| {
             let peer =
                 SocketAddr::new(seen.target.source.unwrap_or(seen.target.address.ip()), seen.record.port);
             let (said, framing) = (self.said(seen.record.port), framing::of(&seen));
@@ -215,7 +231,10 @@ impl Stage<'_> {
                 .map(|line| format!("{}/{}: {line}", life.pod.name, life.container))
                 .collect::<Vec<_>>()
         });
-        let clients = self.clients.iter().take(12).map(|(_, client)| format!("{:?}", client.record()));
+        let clients = self.clients.iter().take(12).map(|(_, client)| {
+            let Record { port, requests, answered, end, .. } = client.record();
+            format!("client {port}: {answered} of {requests} answered, {:?}", end.map(|(_, end)| end))
+        });
         logs.chain(clients).collect()
     }
 }

@@ -8,7 +8,7 @@ mod life;
 mod pump;
 mod roles;
 
-pub use life::{Ending, Life, LifeId, Played, PlayedLife, Witness};
+pub use life::{Ending, Life, LifeId, Played, PlayedLife};
 pub use roles::Work;
 
 use crate::kubectl::Kubectl;
@@ -54,6 +54,8 @@ pub struct Stage<'a> {
     lives: Vec<Life>,
     clients: Vec<(LifeId, Client)>,
     gates: usize,
+    /// The end of a log is the end of its container: not while the API server is away, through which they come.
+    log_ends_tell: bool,
 }
 
 impl<'a> Stage<'a> {
@@ -66,7 +68,15 @@ impl<'a> Stage<'a> {
         }))?;
         let kubectl = shared.kubectl.within(&namespace);
         let watch = Watch::start(&kubectl)?;
-        Ok(Self { shared, kubectl, watch, lives: Vec::new(), clients: Vec::new(), gates: 0 })
+        Ok(Self {
+            shared,
+            kubectl,
+            watch,
+            lives: Vec::new(),
+            clients: Vec::new(),
+            gates: 0,
+            log_ends_tell: true,
+        })
     }
 
     fn is_interrupted(&self) -> bool {

@@ -1,10 +1,9 @@
 //! The loop: waits for a client's socket, a line of a log or somebody's time, and passes it on.
 
-use super::{LifeId, PATIENCE, Stage};
+use super::{ClientId, LifeId, PATIENCE, Stage};
 use anyhow::{Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::time::{Duration, Instant};
-use zoo::client::Start;
 
 /// How often the loop looks up to see what Kubernetes says.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -48,6 +47,20 @@ impl Stage<'_> {
         })
     }
 
+    /// The same as the clients see it, where nobody else can: until all of these connections have ended.
+    pub fn await_end_of(&mut self, life: LifeId, clients: &[ClientId]) -> Result<()> {
+        self.wait_for("the connections' end", |stage| {
+            clients.iter().all(|id| stage.client(*id).has_ended())
+        })?;
+        self.life_mut(life).gone = Some(Instant::now());
+        self.settle(life)
+    }
+
+    /// Whether the container has said this.
+    pub fn says(&self, life: LifeId, text: &str) -> bool {
+        self.life(life).log.says(text)
+    }
+
     fn settle(&mut self, life: LifeId) -> Result<()> {
         let (mut open, mut since) = (usize::MAX, Instant::now());
         loop {
@@ -89,11 +102,10 @@ impl Stage<'_> {
         let ready = self.wait_once(deadline)?;
         for life in &mut self.lives {
             life.log.drain()?;
-            if life.log.pipe().is_none() && life.gone.is_none() {
+            if life.log.pipe().is_none() && life.gone.is_none() && self.log_ends_tell {
                 life.gone = Some(Instant::now());
             }
         }
-        self.schedule()?;
         let now = Instant::now();
         for ((_, client), ready) in self.clients.iter_mut().zip(ready) {
             client.advance(now, ready, &self.shared.ports)?;
@@ -121,26 +133,5 @@ impl Stage<'_> {
         let take =
             |interest: &Option<_>| interest.as_ref().and_then(|_| ready.next()).unwrap_or(PollFlags::empty());
         Ok(interests.iter().map(take).collect())
-    }
-
-    /// Those that wait for something that has come.
-    fn schedule(&mut self) -> Result<()> {
-        let now = Instant::now();
-        for (life, client) in self.clients.iter_mut().filter(|(_, client)| !client.is_due()) {
-            let life = &self.lives[life.0];
-            match client.start() {
-                Start::AfterLine(text) if life.log.says(text) => client.schedule(now),
-                Start::AfterExit(delay) => {
-                    if let Some(gone) = life.gone {
-                        client.schedule(gone + delay);
-                    }
-                }
-                Start::AfterStop(_) => {
-                    bail!("when the runtime sends its signal is not known: wait for a line")
-                }
-                Start::Now | Start::AfterLine(_) => {}
-            }
-        }
-        Ok(())
     }
 }

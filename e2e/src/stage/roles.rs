@@ -1,10 +1,12 @@
 //! The parts that clients play. Each returns once the scene is set: the server has read what it is to have read, the
 //! client has received what it is to have received.
 
-use super::{ClientId, LifeId, Stage};
-use anyhow::Result;
-use std::time::Duration;
-use zoo::client::{Script, Start, Step, get};
+use super::{ClientId, LifeId, PATIENCE, Stage};
+use crate::manifest::SERVICE_PORT;
+use anyhow::{Context as _, Result, bail};
+use std::net::SocketAddr;
+use std::time::Instant;
+use zoo::client::{End, Script, Step, Target, get};
 
 /// Longer than any case lasts, in milliseconds: such a request is never answered in time.
 const NEVER: u64 = 600_000;
@@ -33,6 +35,12 @@ impl Stage<'_> {
         self.kubectl.run(&["exec", &pod, "--container", &container, "--", "touch", &path]).map(|_| ())
     }
 
+    /// Opens the gate that a service waits for to end by itself.
+    pub fn let_end(&mut self, life: LifeId) -> Result<()> {
+        self.begin_end(&[life]);
+        self.open_gate(life, &Work::Until("end".into()))
+    }
+
     /// Clients whose request the server has read and works on.
     pub fn in_flight(&mut self, life: LifeId, count: usize, work: &Work) -> Result<Vec<ClientId>> {
         let request = match work {
@@ -58,14 +66,65 @@ impl Stage<'_> {
         Ok(clients)
     }
 
-    /// Clients that come as soon as the container says this.
-    pub fn after_line(&mut self, life: LifeId, count: usize, line: &'static str) -> Result<Vec<ClientId>> {
-        let script = || Script::at(Start::AfterLine(line), vec![get("/")]);
-        (0..count).map(|_| self.open(life, script())).collect()
+    /// Waits until a first client of this life has its answer.
+    pub fn wait_until_served(&mut self, life: LifeId) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let script = Script::now(vec![get("/"), Step::AwaitAnswers, Step::Leave]);
+            let client = self.open(life, script)?;
+            self.wait_for("a first client's end", |stage| stage.client(client).has_ended())?;
+            if self.client(client).record().answered > 0 {
+                return Ok(());
+            }
+        }
+        bail!("nobody answers at {}", self.life(life).pod.name)
     }
 
-    /// A client that comes so long after the container's end.
-    pub fn after_exit(&mut self, life: LifeId, delay: Duration) -> Result<ClientId> {
-        self.open(life, Script::at(Start::AfterExit(delay), vec![get("/")]))
+    /// Waits until a client of the Service is led to this life.
+    pub fn wait_until_routed(&mut self, life: LifeId, target: &Target) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let script = Script::now(vec![get("/"), Step::AwaitAnswers, Step::Leave]);
+            let client = self.open_to(life, target.clone(), script);
+            self.wait_for("a first client's end", |stage| stage.client(client).has_ended())?;
+            if self.life(life).log.reads(self.client(client).record().port) > 0 {
+                return Ok(());
+            }
+        }
+        bail!("the Service leads nobody to {}", self.life(life).pod.name)
+    }
+
+    /// Where a Service is reached, from an address that kube-proxy takes for one of the cluster: it leaves that and
+    /// the port as they are.
+    pub fn service_target(&self, life: LifeId, name: &str) -> Result<Target> {
+        let service = self.kubectl.run(&["get", "service", name, "-o", "jsonpath={.spec.clusterIP}"])?;
+        let address = SocketAddr::new(service.parse().context("a Service without an address")?, SERVICE_PORT);
+        Ok(Target { source: self.target(life)?.source, ..Target::new(address) })
+    }
+
+    /// Waits until each of these clients has an answer to everything it asked.
+    pub fn wait_until_answered(&mut self, clients: &[ClientId]) -> Result<()> {
+        self.wait_for("answers", |stage| {
+            clients.iter().all(|id| {
+                let record = stage.client(*id).record();
+                record.answered > 0 && record.outstanding() == 0
+            })
+        })
+    }
+
+    /// One more answered request on each of these connections.
+    pub fn ask_again(&mut self, clients: &[ClientId]) -> Result<()> {
+        for id in clients {
+            self.client_mut(*id).tell([get("/"), Step::AwaitAnswers]);
+        }
+        self.wait_for("second answers", |stage| {
+            clients.iter().all(|id| stage.client(*id).record().answered > 1)
+        })
+    }
+
+    /// How many clients of this life were refused.
+    pub fn refused(&self, life: LifeId) -> usize {
+        let of_this = self.clients.iter().filter(|(owner, _)| *owner == life).map(|(_, client)| client);
+        of_this.filter(|client| matches!(client.record().end, Some((_, End::Refused)))).count()
     }
 }

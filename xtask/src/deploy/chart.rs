@@ -42,7 +42,10 @@ impl Chart {
         let namespace = self.directory.join("../../kustomize/base/namespace.yaml");
         command::read(access.kubectl().args(["apply", "-f"]).arg(namespace))?;
         let mut helm = Command::new(&self.helm);
-        helm.args(["upgrade", "--install", NAME]).arg(&self.directory).arg("--kubeconfig").arg(&access.kubeconfig);
+        helm.args(["upgrade", "--install", NAME])
+            .arg(&self.directory)
+            .arg("--kubeconfig")
+            .arg(&access.kubeconfig);
         helm.args(["--namespace", NAME]);
         for value in values {
             helm.args(["--set-json", value]);

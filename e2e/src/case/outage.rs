@@ -1,0 +1,55 @@
+//! What happens to the daemon itself, and to what it asks.
+
+use super::Case;
+use crate::manifest::{Kind, Workload};
+use crate::stage::{Ending, Stage, Work};
+use anyhow::{Context as _, Result};
+use shutdown_probe_common::fate::Fate;
+use std::time::Duration;
+use zoo::expect::{Cause, Disposition, Expected};
+
+pub const CASES: &[Case] = &[
+    Case::new(
+        "api-server-away",
+        "a container crashes while the API server is away for a minute",
+        api_server_away,
+    )
+    .alone(),
+    Case::new("daemon-rollout", "connections older than the daemon, and younger", daemon_rollout).alone(),
+];
+
+fn three_lost(found: Expected) -> Expected {
+    found.severed(Fate::UnansweredRequest, 3)
+}
+
+fn api_server_away(stage: &mut Stage<'_>) -> Result<()> {
+    // Nobody can open a gate without the API server: it ends at a time of its own.
+    let end = "globalThis.end ??= setTimeout(() => process.exit(7), 20000)";
+    let web = stage.deploy_one(&Workload::node_that_ends(Kind::Deployment, end))?;
+    stage.idle(web, 2)?;
+    let clients = stage.in_flight(web, 3, &Work::Endless)?;
+    stage.let_end(web)?;
+    stage.component("stop", "kube-apiserver")?;
+    let gone = stage.await_end_of(web, &clients);
+    let waited = stage.let_pass(Duration::from_secs(40));
+    // Whatever came of it, the cluster is to be used again.
+    stage.component("start", "kube-apiserver")?;
+    stage.await_api_server()?;
+    gone.and(waited).context("while the API server was away")?;
+    stage.expect(web, Ending::by_itself("crashed", Cause::Crashed, 7).finding(three_lost));
+    Ok(())
+}
+
+fn daemon_rollout(stage: &mut Stage<'_>) -> Result<()> {
+    let old = stage.deploy_one(&Workload::node(Kind::Deployment, "exit"))?;
+    let idle = stage.idle(old, 2)?;
+    stage.renew_daemon()?;
+    // The daemon learns of an older connection with its next request.
+    stage.ask_again(&idle)?;
+    stage.in_flight(old, 3, &Work::Endless)?;
+    stage.delete(old, &[])?;
+    stage.await_end(old)?;
+    let ending = Ending::exits("pod_deleted", Cause::ExitedWithoutDrain).finding(three_lost);
+    stage.expect(old, ending.finding(|found| found.signal(Disposition::Handled)));
+    Ok(())
+}
