@@ -234,6 +234,12 @@ pub enum Generate {
     CliDoc,
     /// The manual page, in roff
     Man,
+    /// The part of a kernel's BTF that the probe looks at: some KiB, to be attached to a report
+    Btf {
+        /// The whole of it
+        #[arg(default_value = "/sys/kernel/btf/vmlinux")]
+        file: PathBuf,
+    },
     /// Completions for a shell
     Completions {
         /// Which shell

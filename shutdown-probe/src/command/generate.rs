@@ -4,9 +4,12 @@ use super::print;
 use crate::cli::{Cli, Generate, Shell};
 use crate::exit::{Exit, Failure};
 use crate::output::metrics;
+use crate::probe;
 use clap::{Command, CommandFactory};
 use clap_complete::aot::{self, generate};
+use std::fs;
 use std::io::Write;
+use std::path::Path;
 
 /// The width of the help texts in the reference, in columns.
 const WIDTH: usize = 100;
@@ -17,9 +20,17 @@ pub fn run(what: Generate, out: &mut impl Write) -> Result<Exit, Failure> {
         Generate::MetricsDoc => print(out, &metrics::reference())?,
         Generate::CliDoc => print(out, &reference())?,
         Generate::Man => clap_mangen::Man::new(Cli::command()).render(out).map_err(Failure::cannot_write)?,
+        Generate::Btf { file } => excerpt(&file, out)?,
         Generate::Completions { shell } => complete(shell, out)?,
     }
     Ok(Exit::Success)
+}
+
+fn excerpt(file: &Path, out: &mut impl Write) -> Result<(), Failure> {
+    let failure = |exit, error: String| Failure::new(exit, format!("{}: {error}", file.display()));
+    let whole = fs::read(file).map_err(|error| failure(Exit::NoInput, error.to_string()))?;
+    let part = probe::excerpt(whole).map_err(|error| failure(Exit::Data, error.to_string()))?;
+    out.write_all(&part).map_err(Failure::cannot_write)
 }
 
 fn complete(shell: Shell, out: &mut impl Write) -> Result<(), Failure> {

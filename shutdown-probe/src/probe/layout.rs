@@ -119,6 +119,19 @@ const MESSAGE_FIELDS: &[Field] = &[
 /// The values of `enum iter_type` that say so.
 const ITER_TYPES: [&str; 2] = ["ITER_UBUF", "ITER_IOVEC"];
 
+/// Whose values are asked for.
+pub const ENUMERATIONS: &[&str] = &["iter_type"];
+
+/// Whose whole size is asked for.
+pub const SIZES: &[&str] = &["k_sigaction"];
+
+/// Every member that is asked for: structure and path.
+pub fn members() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let fields = FIELDS.iter().chain(OPTIONAL_FIELDS).chain(MESSAGE_FIELDS);
+    let fields = fields.map(|field| (field.structure, field.member));
+    fields.chain([IS_MPTCP])
+}
+
 /// The kernel side's constants, by symbol.
 pub type Layout = Vec<(&'static str, u64)>;
 
@@ -171,9 +184,11 @@ fn offset(btf: &Btf, field: &Field) -> Result<u64, LayoutError> {
     Ok(u64::from(found.bit_offset / 8))
 }
 
+const IS_MPTCP: (&str, &str) = ("tcp_sock", "is_mptcp");
+
 /// A `bool` on some kernels, a bit on others, absent where MPTCP is not built in.
 fn is_mptcp(btf: &Btf) -> Vec<(&'static str, u64)> {
-    let Some(found) = btf.member("tcp_sock", "is_mptcp") else { return Vec::new() };
+    let Some(found) = btf.member(IS_MPTCP.0, IS_MPTCP.1) else { return Vec::new() };
     let mask = if found.bits == 1 { 1 << (found.bit_offset % 8) } else { 0xFF };
     vec![("TCP_IS_MPTCP", u64::from(found.bit_offset / 8)), ("TCP_IS_MPTCP_MASK", mask)]
 }

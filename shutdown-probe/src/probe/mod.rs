@@ -1,6 +1,6 @@
 //! The kernel side, loaded and attached: records come out of it, and it can be asked.
 //!
-//! - [`btf`] and [`layout`]: what this kernel looks like.
+//! - [`btf`], [`layout`] and [`excerpt()`]: what this kernel looks like.
 //! - [`spec`], [`load`] and [`verdict`]: the probes, and what became of each.
 //! - [`cgroup`]: which containers exist already.
 //! - [`records`], [`containers`] and [`stats`]: what comes out.
@@ -12,6 +12,7 @@ pub mod btf;
 mod cgroup;
 mod containers;
 mod error;
+mod excerpt;
 mod kfunc;
 pub mod layout;
 mod load;
@@ -25,6 +26,7 @@ mod verdict;
 pub use cgroup::Hierarchy;
 pub use containers::ContainerTable;
 pub use error::ProbeError;
+pub use excerpt::excerpt;
 pub use protocols::Protocols;
 pub use records::RecordReader;
 pub use stats::ProgramStats;

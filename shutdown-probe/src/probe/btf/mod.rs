@@ -3,6 +3,7 @@
 //!
 //! Invariant: any bytes are answered with a value or a [`BtfError`], never with a panic.
 
+pub mod extract;
 mod types;
 
 use std::collections::HashMap;
@@ -109,14 +110,18 @@ impl Btf {
 
     /// How many arguments the hook of this name is given, if the kernel has it.
     pub fn hook_arguments(&self, hook: &str) -> Option<u32> {
-        let typedef = self.named(&format!("btf_trace_{hook}"), Kind::Typedef).next()?;
-        let pointer = self.of(self.of(typedef)?.size_or_type)?;
+        let pointer = self.of(self.of(self.hook(hook)?)?.size_or_type)?;
         let prototype = self.of(pointer.size_or_type)?;
         if pointer.kind != Kind::Pointer || prototype.kind != Kind::Prototype {
             return None;
         }
         // The first is the data that a probe is registered with.
         prototype.entries.checked_sub(1)
+    }
+
+    /// The type that describes the hook of this name.
+    fn hook(&self, hook: &str) -> Option<u32> {
+        self.named(&format!("btf_trace_{hook}"), Kind::Typedef).next()
     }
 
     /// Whether the kernel has a function of this name.

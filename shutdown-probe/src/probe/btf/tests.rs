@@ -1,5 +1,6 @@
 //! Against BTF made here, and against the running kernel's.
 
+use super::extract::{Questions, extract};
 use super::*;
 
 /// Writes BTF by hand: types are given as words, names as they are first used.
@@ -113,6 +114,34 @@ fn hooks_are_counted_without_their_data() {
 }
 
 #[test]
+fn a_part_answers_what_was_asked_and_no_more() {
+    let whole = Btf::parse(sample().bytes()).unwrap();
+    let questions = Questions {
+        members: vec![
+            ("wrapper", "inner.rest"),
+            ("outer", "self"),
+            ("outer", "words.none"),
+            ("none", "first"),
+        ],
+        sizes: vec!["outer"],
+        hooks: vec!["sample", "none"],
+        functions: vec!["do_sample".into(), "none".into()],
+    };
+    let part = Btf::parse(extract(&whole, &questions)).unwrap();
+    for (structure, path) in
+        [("wrapper", "inner.rest"), ("outer", "rest"), ("outer", "self"), ("outer", "words")]
+    {
+        assert_eq!(part.member(structure, path).unwrap(), whole.member(structure, path).unwrap(), "{path}");
+    }
+    for path in ["first", "second", "flag"] {
+        assert_eq!(part.member("outer", path), None, "{path} was not asked for");
+    }
+    assert_eq!((part.size("outer"), part.size("wrapper")), (Some(32), Some(40)));
+    assert_eq!((part.hook_arguments("sample"), part.hook_arguments("none")), (Some(2), None));
+    assert!(part.has_function("do_sample") && !part.has_function("none"));
+}
+
+#[test]
 fn no_bytes_make_it_panic() {
     let bytes = sample().bytes();
     for length in 0..bytes.len() {
@@ -121,7 +150,11 @@ fn no_bytes_make_it_panic() {
     for at in 0..bytes.len() {
         let mut broken = bytes.clone();
         broken[at] ^= 0xFF;
-        drop(Btf::parse(broken).map(|btf| (btf.member("outer", "rest"), btf.hook_arguments("sample"))));
+        let questions = Questions { members: vec![("outer", "rest")], ..Questions::default() };
+        drop(Btf::parse(broken).map(|btf| {
+            let part = extract(&btf, &questions);
+            (btf.member("outer", "rest"), btf.hook_arguments("sample"), part)
+        }));
     }
     assert_eq!(Btf::parse(vec![0; 64]).unwrap_err(), BtfError::Magic(0));
     assert_eq!(Btf::parse(vec![]).unwrap_err(), BtfError::Truncated(0));

@@ -35,7 +35,7 @@ pub struct Type {
     /// Whether member offsets carry the size of bit fields.
     has_bit_fields: bool,
     /// Where its entries begin.
-    behind: usize,
+    pub behind: usize,
 }
 
 /// A member as it stands in a structure.
