@@ -89,7 +89,7 @@ pub enum Command {
     /// Debian's kernels are fetched with apt and kept in the user's cache, or at target/vm. Needs no root, unless
     /// QEMU has to be installed.
     #[command(
-        after_help = "Examples:\n  cargo xtask vm\n  cargo xtask vm 6.1 --keep\n  cargo xtask vm --write-docs"
+        after_help = "Examples:\n  cargo xtask vm\n  cargo xtask vm 6.1 --keep\n  cargo xtask vm own --write"
     )]
     Vm(vm::Arguments),
     /// What PID 1 of such a machine does
@@ -120,7 +120,7 @@ pub enum Command {
         after_help = "Examples:\n  cargo xtask e2e\n  cargo xtask e2e --case 'rollout-*'\n  cargo xtask e2e --kubeconfig ~/.kube/config --load-command 'kind load image-archive'"
     )]
     E2e(e2e::Arguments),
-    /// Write docs/metrics.md from the daemon's own table
+    /// Write docs/metrics.md from the daemon's own table, docs/kernels.md from what `vm` has recorded
     #[command(after_help = "Examples:\n  cargo xtask docs\n  cargo xtask docs --check")]
     Docs {
         /// Write nothing; fail if it differs

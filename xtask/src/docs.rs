@@ -1,28 +1,37 @@
-//! `docs`: the reference of the metrics, from the same table that registers them.
+//! `docs`: the reference of the metrics, from the same table that registers them, and the page about kernels, from
+//! what was recorded of them.
 
 use crate::build::{self, Profile};
 use crate::command;
 use crate::context::Context;
+use crate::vm;
 use anyhow::{Context as _, Result, bail};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-/// Writes docs/metrics.md; with `check`, only compares.
+/// Writes docs/metrics.md and docs/kernels.md; with `check`, only compares.
 ///
 /// # Errors
-/// When the daemon cannot be built or asked; with `check`, when the file differs.
+/// When the daemon cannot be built or asked; with `check`, when a file differs.
 pub fn run(context: &Context, check: bool) -> Result<()> {
     build::run(context, Profile::Release)?;
     let daemon = context.workspace.daemon(Profile::Release);
     let generated = command::read(Command::new(daemon).args(["generate", "metrics-doc"]))?;
-    let path = context.workspace.metrics_doc();
+    page(&context.workspace.metrics_doc(), &generated, check)?;
+    page(&context.workspace.kernels_doc(), &vm::page(context)?, check)
+}
+
+fn page(path: &Path, generated: &str, check: bool) -> Result<()> {
     if !check {
-        return fs::write(&path, generated).with_context(|| path.display().to_string());
+        return fs::write(path, generated).with_context(|| path.display().to_string());
     }
-    let written = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    match first_difference(&written, &generated) {
+    let written = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    match first_difference(&written, generated) {
         None => Ok(()),
-        Some(difference) => bail!("docs/metrics.md is out of date, {difference}; cargo xtask docs writes it"),
+        Some(difference) => {
+            bail!("{} is out of date, {difference}; cargo xtask docs writes it", path.display())
+        }
     }
 }
 

@@ -70,6 +70,16 @@ impl Workspace {
         self.root.join("docs/metrics.md")
     }
 
+    /// What is known of each kernel, for docs/kernels.md and later runs.
+    pub fn kernels_data(&self) -> PathBuf {
+        self.root.join("xtask/kernels.json")
+    }
+
+    /// The part of a kernel's BTF that the probe looks at, for tests.
+    pub fn btf_fixture(&self, version: &str) -> PathBuf {
+        self.daemon_crate().join("tests/btf").join(format!("{version}.btf"))
+    }
+
     pub fn kernels_doc(&self) -> PathBuf {
         self.root.join("docs/kernels.md")
     }

@@ -7,8 +7,10 @@ use crate::build::Profile;
 use crate::cargo::{self, Executable};
 use crate::command;
 use crate::context::Context;
+use crate::vm::own;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -18,9 +20,20 @@ const FEATURE: &str = "kernel-tests";
 const PREFIX: &str = "kernel";
 const WHY: &str = "load eBPF programs in the kernel tests";
 
-/// Builds and runs all of them.
+/// Builds and runs all of them, and holds the verifier's work to what is recorded of this kernel.
 pub fn run(context: &Context) -> Result<()> {
-    build(context, Profile::Dev)?.iter().try_for_each(|test| run_as_root(context, test))
+    let tests = build(context, Profile::Dev)?;
+    let table = own::variable(context)?;
+    tests.iter().try_for_each(|test| run_as_root(context, test, &table, &[]))?;
+    own::compare(context)
+}
+
+/// Builds them and runs one, which leaves the list of programs.
+pub fn run_one(context: &Context, target: &str, name: &str) -> Result<()> {
+    let tests = build(context, Profile::Dev)?;
+    let test = tests.iter().find(|test| test.name == target);
+    let test = test.with_context(|| format!("there is no {target}"))?;
+    run_as_root(context, test, &own::variable(context)?, &["--exact", name])
 }
 
 /// Builds all of them, and the daemon they run.
@@ -56,14 +69,20 @@ fn compile(context: &Context, profile: Profile) -> Result<Vec<Executable>> {
     Ok(built)
 }
 
-fn run_as_root(context: &Context, test: &Executable) -> Result<()> {
+fn run_as_root(
+    context: &Context,
+    test: &Executable,
+    table: &(&'static str, OsString),
+    arguments: &[&str],
+) -> Result<()> {
     let list = command::read(Command::new(&test.path).args(["--list", "--format", "terse"]))?;
     ensure!(list.lines().any(|line| line.ends_with(": test")), "{} contains no test", test.name);
     println!("{}", test.name);
-    let variables = [("PATH", context.search_path.value()?), ("RUST_BACKTRACE", "1".into())];
+    let variables = [("PATH", context.search_path.value()?), ("RUST_BACKTRACE", "1".into()), table.clone()];
     let mut command = context.elevation.command(&test.path, &variables, WHY)?;
     // One at a time: there is one kernel, and they measure time in it.
-    command.args(["--include-ignored", "--test-threads=1"]).current_dir(context.workspace.daemon_crate());
+    command.args(["--include-ignored", "--test-threads=1"]).args(arguments);
+    command.current_dir(context.workspace.daemon_crate());
     command::run(&mut command)
 }
 

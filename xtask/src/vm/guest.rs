@@ -69,7 +69,7 @@ fn perform(step: &Step) -> Ran {
         Ok((child, said)) => (watch(child, step.limit_seconds), gather(&said)),
         Err(error) => (Outcome::NotStarted(format!("{error:#}")), String::new()),
     };
-    let left = step.leaves.as_deref().and_then(|file| fs::read_to_string(file).ok());
+    let left = step.leaves.as_deref().and_then(|file| fs::read(file).ok());
     Ran { step: step.name.clone(), outcome, seconds: begun.elapsed().as_secs_f64(), said, left }
 }
 

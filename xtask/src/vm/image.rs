@@ -18,7 +18,7 @@ use std::process::Command;
 pub const INIT: &str = "/init";
 
 /// Programs of the host that the tests call.
-const PROGRAMS: [&str; 8] = ["cat", "ip", "kill", "mount", "sh", "sleep", "umount", "unshare"];
+const PROGRAMS: [&str; 9] = ["cat", "chrt", "ip", "kill", "mount", "sh", "sleep", "umount", "unshare"];
 
 /// Where things are mounted or written.
 const DIRECTORIES: [&str; 5] = ["/dev", "/proc", "/root", "/sys", "/tmp"];

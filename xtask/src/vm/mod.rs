@@ -4,13 +4,16 @@
 //! business of `test`.
 
 mod cpio;
+mod diagnosis;
 pub mod guest;
 mod image;
 mod matrix;
+pub mod own;
 mod package;
 mod page;
 mod protocol;
 mod qemu;
+mod record;
 mod steps;
 mod verdict;
 
@@ -23,21 +26,21 @@ use crate::test::kernel as kernel_tests;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use matrix::{Expected, Kernel};
-use page::Page;
-use protocol::Message;
+use protocol::{Message, Plan};
 use qemu::{Machine, Processor, Run};
+use record::{Records, Shown};
 use std::cell::Cell;
 use std::env::consts::ARCH;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use steps::Programs;
-use verdict::{Proof, Shown};
+use verdict::Proof;
 
 /// What can be typed after `cargo xtask vm`.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Only these kernels
+    /// Only these kernels; 'own' is the machine's, without a virtual machine and as root
     #[arg(value_name = "VERSION")]
     versions: Vec<String>,
     /// List the kernels and what is expected of each
@@ -49,9 +52,12 @@ pub struct Arguments {
     /// Emulate the processor even where KVM could lend the machine's own
     #[arg(long)]
     emulate: bool,
-    /// Write docs/kernels.md from what the kernels show
+    /// Accept what the kernels show: docs/kernels.md, xtask/kernels.json, shutdown-probe/tests/btf
     #[arg(long)]
-    write_docs: bool,
+    write: bool,
+    /// Run nothing, and write only shutdown-probe/tests/btf: after the probe has begun to look at more
+    #[arg(long, conflicts_with = "write")]
+    btf: bool,
 }
 
 /// How long a guest may take to boot.
@@ -64,49 +70,109 @@ const LENT_BOOT_LIMIT: Duration = Duration::from_secs(20);
 /// # Errors
 /// When one does not do what is expected of it, or nothing could be booted at all.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
-    let kernels = matrix::select(&arguments.versions)?;
+    let versions: Vec<String> = arguments.versions.iter().filter(|name| *name != own::OWN).cloned().collect();
+    let only_own = versions.is_empty() && !arguments.versions.is_empty();
+    let kernels = if only_own { Vec::new() } else { matrix::select(&versions)? };
     if arguments.list {
-        kernels
-            .iter()
-            .for_each(|kernel| println!("{:<6} {:<18} {}", kernel.version, kernel.suite, expected(kernel)));
+        for kernel in kernels {
+            println!("{:<6} {:<18} {}", kernel.version, kernel.suite, expected(kernel));
+        }
         return Ok(());
     }
+    let mut findings = Findings { context, arguments, records: Records::load(context)?, failed: Vec::new() };
+    if versions.len() < arguments.versions.len() {
+        let begun = Instant::now();
+        let (version, proof) = own::prove(context)?;
+        findings.take(&version, own::OWN, Ok(proof), begun.elapsed());
+    }
+    if !kernels.is_empty() {
+        boot(context, arguments, &kernels, &mut findings)?;
+    }
+    findings.conclude()
+}
+
+fn boot(
+    context: &Context,
+    arguments: &Arguments,
+    kernels: &[&Kernel],
+    findings: &mut Findings<'_>,
+) -> Result<()> {
     ensure!(
         ARCH == "x86_64",
         "the guests run what was built for {ARCH}, and there is no machine for that here yet"
     );
     setup::ensure_virtual_machines(context)?;
-    let programs = build(context)?;
+    let programs = build(context, arguments.btf)?;
     let workshop = Workshop::open(context, arguments, &programs)?;
-    let mut page = Page::parse(&fs::read_to_string(context.workspace.kernels_doc()).unwrap_or_default());
-    let mut failed = Vec::new();
     for kernel in kernels {
         let begun = Instant::now();
-        let proof = workshop.prove(kernel, &programs).and_then(|proof| {
-            if arguments.write_docs {
-                page.put(&proof);
-                return Ok(proof);
-            }
-            page.compare(&proof).map(|()| proof)
-        });
-        println!("{}", verdict_line(kernel, &proof, begun.elapsed()));
-        failed.extend(proof.is_err().then_some(kernel.version));
+        if arguments.btf {
+            let path = context.workspace.btf_fixture(kernel.version);
+            fs::write(&path, workshop.btf(kernel, &programs)?).with_context(|| path.display().to_string())?;
+            println!("{:<6} {:>6}  {}", kernel.version, clock(begun.elapsed()), path.display());
+        } else {
+            let proof = workshop.prove(kernel, &programs);
+            findings.take(kernel.version, kernel.version, proof, begun.elapsed());
+        }
     }
-    workshop.close(arguments.keep)?;
-    if !failed.is_empty() {
-        bail!("not as expected: {}; repeat with: cargo xtask vm {}", failed.join(", "), failed.join(" "));
-    }
-    if arguments.write_docs {
-        let path = context.workspace.kernels_doc();
-        fs::write(&path, page.render()).with_context(|| path.display().to_string())?;
-    }
-    Ok(())
+    workshop.close(arguments.keep)
 }
 
-fn build(context: &Context) -> Result<Programs> {
+/// docs/kernels.md, as it should be.
+///
+/// # Errors
+/// When what is recorded cannot be read.
+pub fn page(context: &Context) -> Result<String> {
+    Ok(page::render(&Records::load(context)?))
+}
+
+fn build(context: &Context, only_daemon: bool) -> Result<Programs> {
     build::run(context, Profile::Release)?;
+    if only_daemon {
+        return Ok(Programs::only_daemon(context));
+    }
     build::package(context, "zoo", Profile::Release)?;
     Ok(Programs::new(context, kernel_tests::build(context, Profile::Release)?))
+}
+
+/// What was found, against what is recorded, or to be recorded.
+struct Findings<'a> {
+    context: &'a Context,
+    arguments: &'a Arguments,
+    records: Records,
+    failed: Vec<String>,
+}
+
+impl Findings<'_> {
+    /// `typed`: the name by which the kernel was asked for.
+    fn take(&mut self, version: &str, typed: &str, proof: Result<Proof>, took: Duration) {
+        let proof = proof.and_then(|proof| {
+            if self.arguments.write {
+                let path = self.context.workspace.btf_fixture(version);
+                fs::write(&path, &proof.btf).with_context(|| path.display().to_string())?;
+                self.records.put(version, proof.record.clone());
+            } else if let Some(programs) = proof.record.programs() {
+                self.records.compare(version, typed, programs)?;
+            }
+            Ok(proof)
+        });
+        println!("{}", verdict_line(version, &proof, took));
+        self.failed.extend(proof.is_err().then(|| typed.to_owned()));
+    }
+
+    /// Writes what went well, and tells what did not.
+    fn conclude(self) -> Result<()> {
+        if self.arguments.write {
+            self.records.store(self.context)?;
+            let path = self.context.workspace.kernels_doc();
+            fs::write(&path, page::render(&self.records)).with_context(|| path.display().to_string())?;
+        }
+        let failed = &self.failed;
+        if !failed.is_empty() {
+            bail!("not as expected: {}; repeat with: cargo xtask vm {}", failed.join(", "), failed.join(" "));
+        }
+        Ok(())
+    }
 }
 
 fn expected(kernel: &Kernel) -> String {
@@ -116,19 +182,22 @@ fn expected(kernel: &Kernel) -> String {
     }
 }
 
-fn verdict_line(kernel: &Kernel, proof: &Result<Proof>, took: Duration) -> String {
+fn verdict_line(version: &str, proof: &Result<Proof>, took: Duration) -> String {
     let palette = stdout();
     let (verdict, text) = match proof {
-        Ok(Proof { release, shown: Shown::Carries { tests, cases, programs }, .. }) => {
-            let text = format!("{release}: {} programs, {tests} tests, {cases} cases", programs.len());
+        Ok(Proof { record, .. }) => {
+            let release = &record.release;
+            let text = match &record.shown {
+                Shown::Carries { tests, cases, programs } => {
+                    format!("{release}: {} programs, {tests} tests, {cases} cases", programs.len())
+                }
+                Shown::Refuses(reason) => format!("{release}: refused, as it should be: {reason}"),
+            };
             (palette.green("ok"), text)
-        }
-        Ok(Proof { release, shown: Shown::Refuses(reason), .. }) => {
-            (palette.green("ok"), format!("{release}: refused, as it should be: {reason}"))
         }
         Err(error) => (palette.red("FAILED"), format!("{error:#}")),
     };
-    format!("{:<6} {:>6}  {verdict}  {text}", kernel.version, clock(took))
+    format!("{version:<6} {:>6}  {verdict}  {text}", clock(took))
 }
 
 /// Where machines are put together.
@@ -156,15 +225,23 @@ impl<'a> Workshop<'a> {
 
     /// Boots the kernel, has it do what a guest does, and judges.
     fn prove(&self, kernel: &Kernel, programs: &Programs) -> Result<Proof> {
-        let image = package::fetch(self.context, kernel)?;
-        println!("{}", stdout().bold(format!("{} ({})", kernel.version, image.package)));
-        let plan = steps::plan(self.context, programs, kernel.expected)?;
-        let limits = plan.steps.iter().map(|step| Duration::from_secs(step.limit_seconds));
-        let initrd = self.file(kernel, "initrd");
-        fs::write(&initrd, [self.base.as_slice(), &image::plan(&plan)?].concat())?;
-        let run = self.boot(kernel, &image.path, &initrd, limits.sum())?;
+        let run = self.run(kernel, &steps::plan(self.context, programs, kernel)?)?;
         print_steps(kernel, &run);
         verdict::judge(kernel, &run)
+    }
+
+    /// Boots the kernel for its BTF alone.
+    fn btf(&self, kernel: &Kernel, programs: &Programs) -> Result<Vec<u8>> {
+        verdict::btf(&self.run(kernel, &steps::btf_plan(self.context, &programs.daemon)?)?)
+    }
+
+    fn run(&self, kernel: &Kernel, plan: &Plan) -> Result<Run> {
+        let image = package::fetch(self.context, kernel)?;
+        println!("{}", stdout().bold(format!("{} ({})", kernel.version, image.package)));
+        let limits = plan.steps.iter().map(|step| Duration::from_secs(step.limit_seconds));
+        let initrd = self.file(kernel, "initrd");
+        fs::write(&initrd, [self.base.as_slice(), &image::plan(plan)?].concat())?;
+        self.boot(kernel, &image.path, &initrd, limits.sum())
     }
 
     /// Boots it with the processor that works here.

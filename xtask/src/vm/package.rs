@@ -4,7 +4,11 @@
 //! serves for a week, and longer where the archive cannot be asked.
 
 use super::matrix::Kernel;
+<<<<<<< HEAD
 use crate::cache;
+=======
+use super::record::numbers;
+>>>>>>> 164183b (vm: the matrix is asserted probe by probe, the verifier's work is recorded)
 use crate::command;
 use crate::context::Context;
 use crate::failure::MissingTool;
@@ -187,11 +191,6 @@ fn debian(targets: &str) -> Option<&str> {
 fn newest<'a>(names: impl Iterator<Item = &'a str>, prefix: &str) -> Option<&'a str> {
     let images = names.filter(|name| name.starts_with(prefix) && name.ends_with(FLAVOUR));
     images.max_by_key(|name| numbers(name))
-}
-
-/// The numbers in a name, in order.
-fn numbers(name: &str) -> Vec<u64> {
-    name.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
 /// Old packages have it in /boot, new ones among the modules.

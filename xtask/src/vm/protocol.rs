@@ -24,7 +24,7 @@ pub struct Step {
     pub variables: Vec<(String, String)>,
     pub directory: PathBuf,
     pub limit_seconds: u64,
-    /// A file that the program leaves; its text comes back.
+    /// A file that the program leaves; it comes back.
     pub leaves: Option<PathBuf>,
 }
 
@@ -48,8 +48,8 @@ pub struct Ran {
     pub seconds: f64,
     /// The end of what it said, on either stream.
     pub said: String,
-    /// The text of the file that it was to leave, where it did.
-    pub left: Option<String>,
+    /// The file that it was to leave, where it did.
+    pub left: Option<Vec<u8>>,
 }
 
 /// How a step ended.

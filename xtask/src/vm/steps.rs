@@ -1,6 +1,6 @@
 //! What a guest does.
 
-use super::matrix::Expected;
+use super::matrix::{Expected, Kernel};
 use super::protocol::{Plan, Step};
 use crate::build::Profile;
 use crate::cargo::Executable;
@@ -15,9 +15,13 @@ pub const ZOO: &str = "zoo";
 /// The test that leaves the list of programs, see [`PROGRAMS_VARIABLE`].
 pub const PROGRAMS_TEST: &str = "kernel_probe";
 
+/// The step that leaves the part of the kernel's BTF that the probe looks at.
+pub const BTF: &str = "btf";
+
 /// Where that test writes the list, if this says it.
-const PROGRAMS_VARIABLE: &str = "SHUTDOWN_PROBE_PROGRAMS";
+pub const PROGRAMS_VARIABLE: &str = "SHUTDOWN_PROBE_PROGRAMS";
 const PROGRAMS_FILE: &str = "/tmp/programs";
+const BTF_FILE: &str = "/tmp/btf";
 
 /// A step that hangs. An emulated processor is 10 to 20 times slower than the host's.
 const LIMIT_SECONDS: u64 = 420;
@@ -73,41 +77,65 @@ pub const CASES: [&str; 42] = [
 #[derive(Debug)]
 pub struct Programs {
     pub daemon: PathBuf,
-    pub zoo: PathBuf,
+    pub zoo: Option<PathBuf>,
     pub tests: Vec<Executable>,
 }
 
 impl Programs {
     pub fn new(context: &Context, tests: Vec<Executable>) -> Self {
-        Self { daemon: context.workspace.daemon(Profile::Release), zoo: context.workspace.zoo(), tests }
+        Self { zoo: Some(context.workspace.zoo()), tests, ..Self::only_daemon(context) }
+    }
+
+    pub fn only_daemon(context: &Context) -> Self {
+        Self { daemon: context.workspace.daemon(Profile::Release), zoo: None, tests: Vec::new() }
     }
 
     pub fn paths(&self) -> Vec<PathBuf> {
-        let tests = self.tests.iter().map(|test| test.path.clone());
-        [&self.daemon, &self.zoo].into_iter().cloned().chain(tests).collect()
+        let tests = self.tests.iter().map(|test| &test.path);
+        std::iter::once(&self.daemon).chain(&self.zoo).chain(tests).cloned().collect()
     }
 }
 
-/// What a guest of this kind is to do.
-pub fn plan(context: &Context, programs: &Programs, expected: Expected) -> Result<Plan> {
+/// What the guest of this kernel is to do.
+pub fn plan(context: &Context, programs: &Programs, kernel: &Kernel) -> Result<Plan> {
     let root = context.workspace.root();
     let step = Template { path: context.search_path.value()?.to_string_lossy().into_owned(), root };
     let ip = context.search_path.find("ip").unwrap_or_default();
     let mut steps = vec![
         step.of("loopback", &ip, &["link", "set", "lo", "up"]),
-        step.of(DOCTOR, &programs.daemon, &["doctor"]),
+        step.of(DOCTOR, &programs.daemon, &["doctor", "--json"]),
+        step.of_btf(&programs.daemon),
     ];
-    match expected {
+    match kernel.expected {
         Expected::Carries => {
             steps.extend(programs.tests.iter().map(|test| step.of_test(test, context)));
-            steps.push(step.of_zoo(&programs.zoo));
+            steps.extend(programs.zoo.as_deref().map(|zoo| step.of_zoo(zoo)));
         }
         Expected::Refuses(_) => {
             let arguments = ["run", "--standalone", "--listen", "127.0.0.1:0"];
             steps.push(step.of(REFUSAL, &programs.daemon, &arguments));
         }
     }
+    if kernel.preempts_hooks {
+        let chrt = context.search_path.find("chrt").unwrap_or_default();
+        steps.iter_mut().for_each(|step| step.run_by(&chrt, &["--fifo", "1"]));
+    }
     Ok(Plan { steps })
+}
+
+/// What it is to do where only its BTF is wanted.
+pub fn btf_plan(context: &Context, daemon: &Path) -> Result<Plan> {
+    let path = context.search_path.value()?.to_string_lossy().into_owned();
+    Ok(Plan { steps: vec![Template { path, root: context.workspace.root() }.of_btf(daemon)] })
+}
+
+impl Step {
+    /// Has another program run it.
+    fn run_by(&mut self, program: &Path, arguments: &[&str]) {
+        let own = std::mem::replace(&mut self.program, program.to_owned());
+        let all = arguments.iter().map(ToString::to_string).chain([own.display().to_string()]);
+        self.arguments.splice(0..0, all);
+    }
 }
 
 struct Template<'a> {
@@ -139,11 +167,32 @@ impl Template<'_> {
         step
     }
 
+    fn of_btf(&self, daemon: &Path) -> Step {
+        let script = format!("exec '{}' generate btf > {BTF_FILE}", daemon.display());
+        let mut step = self.of(BTF, Path::new("/bin/sh"), &["-c", &script]);
+        step.leaves = Some(BTF_FILE.into());
+        step
+    }
+
     fn of_zoo(&self, zoo: &Path) -> Step {
         let mut arguments = vec!["run"];
         for case in CASES {
             arguments.extend(["--case", case]);
         }
         self.of(ZOO, zoo, &arguments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_run_by_another_program() {
+        let template = Template { path: "/bin".into(), root: Path::new("/") };
+        let mut step = template.of("one", Path::new("/bin/ip"), &["link"]);
+        step.run_by(Path::new("/bin/chrt"), &["--fifo", "1"]);
+        assert_eq!(step.program, Path::new("/bin/chrt"));
+        assert_eq!(step.arguments, ["--fifo", "1", "/bin/ip", "link"]);
     }
 }

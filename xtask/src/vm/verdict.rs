@@ -1,11 +1,13 @@
 //! What a run of a guest proves.
 
+use super::diagnosis::Diagnosis;
 use super::matrix::{Expected, Kernel};
 use super::protocol::{Message, Outcome, Ran};
 use super::qemu::Run;
-use super::steps::{CASES, DOCTOR, PROGRAMS_TEST, REFUSAL, ZOO};
+use super::record::{Origin, Programs, Record, Shown};
+use super::steps::{BTF, CASES, DOCTOR, PROGRAMS_TEST, REFUSAL, ZOO};
 use anyhow::{Context as _, Result, bail, ensure};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The daemon's exit codes, as its documentation has them.
 const NO: i32 = 1;
@@ -14,24 +16,9 @@ const LACKING_KERNEL: i32 = 71;
 /// What a kernel was shown to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proof {
-    pub version: &'static str,
-    pub suite: &'static str,
-    /// As the kernel calls itself.
-    pub release: String,
-    pub shown: Shown,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shown {
-    /// It carries everything.
-    Carries {
-        tests: usize,
-        cases: usize,
-        /// How many instructions its verifier walked through, by program.
-        programs: BTreeMap<String, u64>,
-    },
-    /// It is refused for this reason.
-    Refuses(String),
+    pub record: Record,
+    /// The part of its BTF that the probe looks at.
+    pub btf: Vec<u8>,
 }
 
 /// Judges a run.
@@ -40,18 +27,41 @@ pub enum Shown {
 /// What went otherwise than expected.
 pub fn judge(kernel: &Kernel, run: &Run) -> Result<Proof> {
     let release = release(run)?;
-    let steps: Vec<&Ran> = run
-        .messages
-        .iter()
-        .filter_map(|message| if let Message::Ran(ran) = message { Some(ran) } else { None })
-        .collect();
+    let steps = steps(run);
+    let diagnosis = Diagnosis::parse(&find(&steps, DOCTOR)?.said)?;
+    diagnosis.compare(kernel)?;
     let shown = match kernel.expected {
         Expected::Carries => carries(&steps)?,
         Expected::Refuses(reason) => refuses(&steps, reason)?,
     };
+    let btf = left(&steps, BTF)?.to_vec();
     let finished = run.messages.contains(&Message::Finished);
     ensure!(finished && !run.timed_out, "it did not come to its end{}", last_words(run, &steps));
-    Ok(Proof { version: kernel.version, suite: kernel.suite, release, shown })
+    let origin = Origin::Debian(kernel.suite.to_owned());
+    Ok(Proof { record: Record { release, origin, shown, probes: diagnosis.probes() }, btf })
+}
+
+/// The BTF that a run left, where nothing else was asked of it.
+///
+/// # Errors
+/// When there is none.
+pub fn btf(run: &Run) -> Result<Vec<u8>> {
+    release(run)?;
+    Ok(left(&steps(run), BTF)?.to_vec())
+}
+
+fn steps(run: &Run) -> Vec<&Ran> {
+    let steps = run.messages.iter().filter_map(|message| match message {
+        Message::Ran(ran) => Some(ran),
+        Message::Booted { .. } | Message::Finished => None,
+    });
+    steps.collect()
+}
+
+fn left<'a>(steps: &[&'a Ran], step: &str) -> Result<&'a [u8]> {
+    let ran = find(steps, step)?;
+    exited(ran, 0)?;
+    ran.left.as_deref().with_context(|| format!("{step} has left nothing"))
 }
 
 fn release(run: &Run) -> Result<String> {
@@ -74,22 +84,20 @@ fn carries(steps: &[&Ran]) -> Result<Shown> {
     }
     let tests = steps.iter().filter_map(|ran| passed(&ran.said)).sum();
     let zoo = find(steps, ZOO)?;
-    let list = find(steps, PROGRAMS_TEST)?.left.as_deref().context("there is no list of programs")?;
-    find(steps, DOCTOR)?;
+    let list = left(steps, PROGRAMS_TEST)?;
     ensure!(tests > 0, "no test has run");
     let played: BTreeSet<&str> = zoo.said.lines().filter_map(played).collect();
     let missing: Vec<&&str> = CASES.iter().filter(|case| !played.contains(*case)).collect();
     ensure!(missing.is_empty(), "the zoo does not say that it has played {missing:?}");
-    Ok(Shown::Carries { tests, cases: CASES.len(), programs: programs(list)? })
+    Ok(Shown::Carries { tests, cases: CASES.len(), programs: programs(&String::from_utf8_lossy(list))? })
 }
 
-/// Both ask for the same remedy, in the same words: who reads one understands the other.
+/// `doctor` has been found to say it in the same words: who reads one understands the other.
 fn refuses(steps: &[&Ran], reason: &str) -> Result<Shown> {
-    for (step, status) in [(DOCTOR, NO), (REFUSAL, LACKING_KERNEL)] {
-        let ran = find(steps, step)?;
-        exited(ran, status)?;
-        ensure!(ran.said.contains(reason), "{step} does not say '{reason}'");
-    }
+    exited(find(steps, DOCTOR)?, NO)?;
+    let refusal = find(steps, REFUSAL)?;
+    exited(refusal, LACKING_KERNEL)?;
+    ensure!(refusal.said.contains(reason), "{REFUSAL} does not say '{reason}'");
     Ok(Shown::Refuses(reason.to_owned()))
 }
 
@@ -115,7 +123,8 @@ fn played(line: &str) -> Option<&str> {
     (words.next()? == "ok").then_some(case)
 }
 
-fn programs(list: &str) -> Result<BTreeMap<String, u64>> {
+/// The list that the test of programs leaves: a name and a number a line.
+pub fn programs(list: &str) -> Result<Programs> {
     let parse = |line: &str| {
         let (name, count) = line.split_once(' ')?;
         Some((name.to_owned(), count.parse().ok()?))
@@ -126,10 +135,16 @@ fn programs(list: &str) -> Result<BTreeMap<String, u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vm::diagnosis::tests::said;
     use crate::vm::matrix::KERNELS;
+    use std::collections::BTreeMap;
 
     fn ran(step: &str, status: i32, said: &str) -> Message {
-        let left = (step == PROGRAMS_TEST).then(|| "tcp_read 250\n".to_owned());
+        let left = match step {
+            PROGRAMS_TEST => Some(b"tcp_read 250\n".to_vec()),
+            BTF => Some(b"types".to_vec()),
+            _ => None,
+        };
         let outcome = Outcome::Exited(status);
         Message::Ran(Ran { step: step.into(), outcome, seconds: 1.0, said: said.into(), left })
     }
@@ -146,7 +161,8 @@ mod tests {
 
     fn good() -> Vec<Message> {
         vec![
-            ran(DOCTOR, 0, "would work"),
+            ran(DOCTOR, 0, &said(kernel("6.1"))),
+            ran(BTF, 0, ""),
             ran(PROGRAMS_TEST, 0, "test result: ok. 40 passed; 0 failed"),
             ran("kernel_daemon", 0, "test result: ok. 9 passed; 0 failed"),
             ran(ZOO, 0, &CASES.map(|case| format!("{case}  ok   severed 0/0\n")).concat()),
@@ -157,8 +173,10 @@ mod tests {
     fn a_kernel_that_carries_everything_proves_it() {
         let proof = judge(kernel("6.1"), &run(good())).unwrap();
         let programs = BTreeMap::from([("tcp_read".to_owned(), 250)]);
-        assert_eq!(proof.shown, Shown::Carries { tests: 49, cases: CASES.len(), programs });
-        assert_eq!(proof.release, "6.1.0-50");
+        assert_eq!(proof.record.shown, Shown::Carries { tests: 49, cases: CASES.len(), programs });
+        assert_eq!((proof.record.release.as_str(), proof.btf.as_slice()), ("6.1.0-50", b"types".as_slice()));
+        assert_eq!(proof.record.probes["read"], "tracepoint tcp_rcv_space_adjust (1 arguments)");
+        assert_eq!(btf(&run([ran(BTF, 0, "")])).unwrap(), b"types");
     }
 
     #[test]
@@ -166,7 +184,7 @@ mod tests {
         for missing in 0..good().len() {
             let mut steps = good();
             steps.remove(missing);
-            if missing != 2 {
+            if missing != 3 {
                 judge(kernel("6.1"), &run(steps)).unwrap_err();
             }
         }
@@ -181,7 +199,8 @@ mod tests {
 
     #[test]
     fn a_failed_step_is_named() {
-        let steps = [ran(DOCTOR, 1, "would not work")];
+        let mut steps = good();
+        steps[0] = ran(DOCTOR, 1, &said(kernel("6.1")));
         let error = judge(kernel("6.1"), &run(steps)).unwrap_err().to_string();
         assert_eq!(error, "doctor: exit status 1, not 0");
     }
@@ -190,10 +209,13 @@ mod tests {
     fn a_refusal_has_both_exit_codes_and_the_reason() {
         let old = kernel("5.10");
         let Expected::Refuses(reason) = old.expected else { panic!("{old:?}") };
-        let refusal = |doctor, said: &str| run([ran(DOCTOR, doctor, said), ran(REFUSAL, 71, reason)]);
-        assert_eq!(judge(old, &refusal(1, reason)).unwrap().shown, Shown::Refuses(reason.into()));
-        judge(old, &refusal(0, reason)).unwrap_err();
-        let error = judge(old, &refusal(1, "something else")).unwrap_err().to_string();
-        assert_eq!(error, format!("doctor does not say '{reason}'"));
+        let refusal = |doctor, reason: &str| {
+            let steps = [ran(DOCTOR, doctor, &said(old)), ran(BTF, 0, ""), ran(REFUSAL, 71, reason)];
+            judge(old, &run(steps))
+        };
+        assert_eq!(refusal(1, reason).unwrap().record.shown, Shown::Refuses(reason.into()));
+        refusal(0, reason).unwrap_err();
+        let error = refusal(1, "something else").unwrap_err().to_string();
+        assert_eq!(error, format!("run does not say '{reason}'"));
     }
 }
