@@ -4,11 +4,8 @@
 //! serves for a week, and longer where the archive cannot be asked.
 
 use super::matrix::Kernel;
-<<<<<<< HEAD
-use crate::cache;
-=======
 use super::record::numbers;
->>>>>>> 164183b (vm: the matrix is asserted probe by probe, the verifier's work is recorded)
+use crate::cache;
 use crate::command;
 use crate::context::Context;
 use crate::failure::MissingTool;
