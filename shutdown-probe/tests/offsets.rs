@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be read is a failure")]
 
 use shutdown_probe::probe::btf::Btf;
-use shutdown_probe::probe::layout::{LayoutError, resolve};
+use shutdown_probe::probe::layout::{LayoutError, resolve, resolve_message};
 use shutdown_probe::probe::spec::PROBES;
 use std::path::Path;
 
@@ -71,6 +71,8 @@ fn the_variant_follows_from_the_hook() {
     assert_eq!(chosen("oom"), ["oom_victim_pid", task, task, task, task].map(Some));
     let (function, hook) = ("tcp_reset_sent_v4", "tcp_reset_sent");
     assert_eq!(chosen("reset_sent"), [function, function, hook, hook, hook].map(Some));
+    let (at_return, copying) = ("tcp_received_locked", "tcp_copying");
+    assert_eq!(chosen("framing"), ["tcp_received", at_return, at_return, copying, copying].map(Some));
 }
 
 #[test]
@@ -80,6 +82,7 @@ fn from_6_1_on_everything_is_found() {
         let of = |symbol| layout.iter().find(|(name, _)| *name == symbol).map(|(_, value)| *value);
         assert_eq!(of("TASK_TGID"), of("TASK_PID").map(|place| place + 4), "{kernel}");
         assert_eq!(of("K_SIGACTION_SIZE"), Some(32), "{kernel}");
+        assert!(resolve_message(&btf(kernel)).is_ok(), "{kernel}");
         assert!(of("TCP_IS_MPTCP").is_some() && of("SOCK_LOCAL_V6").is_some(), "{kernel}");
     }
 }
@@ -89,4 +92,6 @@ fn before_it_the_lack_is_named() {
     let error = resolve(&btf("5.10")).unwrap_err();
     assert_eq!(error, LayoutError::Missing { structure: "sock", member: "sk_cgrp_data.cgroup" });
     assert_eq!(error.to_string(), "this kernel's sock has no sk_cgrp_data.cgroup");
+    let error = resolve_message(&btf("5.10")).unwrap_err();
+    assert_eq!(error.to_string(), "this kernel's msghdr has no msg_iter.iter_type");
 }

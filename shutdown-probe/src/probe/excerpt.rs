@@ -18,13 +18,19 @@ fn questions() -> Questions {
     let mut questions = Questions {
         members: layout::members().collect(),
         sizes: layout::SIZES.to_vec(),
+        enumerations: layout::ENUMERATIONS.to_vec(),
         ..Questions::default()
     };
-    let variants = PROBES.iter().flat_map(|probe| probe.variants);
-    for place in variants.flat_map(|variant| variant.programs).map(|program| program.place) {
-        match place {
-            Place::Tracepoint(hook) => questions.hooks.push(hook),
-            place => questions.functions.extend(place.function()),
+    for variant in PROBES.iter().flat_map(|probe| probe.variants) {
+        questions.functions.extend(variant.calls.iter().map(ToString::to_string));
+        for program in variant.programs {
+            match program.place {
+                Place::Tracepoint(hook) => questions.hooks.push(hook),
+                Place::Function(function) | Place::Return(function) => {
+                    questions.functions.push(function.to_owned());
+                }
+                Place::Iterator(kind) => questions.functions.push(format!("bpf_iter_{kind}")),
+            }
         }
     }
     questions

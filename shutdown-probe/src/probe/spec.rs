@@ -22,18 +22,8 @@ impl Place {
     pub fn exists(self, btf: &Btf) -> bool {
         match self {
             Self::Tracepoint(hook) => btf.hook_arguments(hook).is_some(),
-            Self::Function(_) | Self::Return(_) | Self::Iterator(_) => {
-                self.function().is_some_and(|function| btf.has_function(&function))
-            }
-        }
-    }
-
-    /// The kernel function that stands for it in BTF; a tracepoint has a type instead.
-    pub fn function(self) -> Option<String> {
-        match self {
-            Self::Tracepoint(_) => None,
-            Self::Function(function) | Self::Return(function) => Some(function.to_owned()),
-            Self::Iterator(kind) => Some(format!("bpf_iter_{kind}")),
+            Self::Function(function) | Self::Return(function) => btf.has_function(function),
+            Self::Iterator(kind) => btf.has_function(&format!("bpf_iter_{kind}")),
         }
     }
 }

@@ -10,11 +10,12 @@ use std::path::PathBuf;
 fn every_probe_attaches_or_says_why_not() {
     let stage = Stage::new();
     let verdicts = stage.probes.verdicts();
-    assert_eq!(verdicts.len(), 12);
+    assert_eq!(verdicts.len(), 13);
     for verdict in verdicts {
         match verdict.status {
             Status::Attached => assert!(verdict.reason.is_empty(), "{verdict:?}"),
             Status::Unsupported => assert!(verdict.reason.starts_with("this kernel"), "{verdict:?}"),
+            Status::SwitchedOff => panic!("nobody switched it off: {verdict:?}"),
             Status::Broken => panic!("the kernel has it and refuses it: {verdict:?}"),
         }
     }

@@ -128,6 +128,17 @@ pub const ROWS: &[Row] = &[
         ],
     },
     everywhere("probe read", "tracepoint tcp_rcv_space_adjust (1 arguments)"),
+    Row {
+        check: "probe framing",
+        answers: [
+            by("return of tcp_recvmsg, function tcp_sendmsg_locked"),
+            by("return of tcp_recvmsg_locked, function tcp_sendmsg_locked"),
+            by("return of tcp_recvmsg_locked, function tcp_sendmsg_locked"),
+            by(
+                "tracepoint skb_copy_datagram_iovec (2 arguments), tracepoint tcp_sendmsg_locked (4 arguments)",
+            ),
+        ],
+    },
     everywhere("probe reset_received", "tracepoint tcp_receive_reset (1 arguments)"),
     everywhere("probe state", "tracepoint inet_sock_set_state (3 arguments)"),
     Row {

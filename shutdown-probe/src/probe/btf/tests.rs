@@ -79,6 +79,11 @@ fn sample() -> Writer {
     writer.head("do_sample", 12, 0, false, 9); // 12
     writer.head("wrapper", 4, 1, false, 40); // 13
     writer.member("inner", 5, 64);
+    writer.head("colour", 6, 2, false, 4); // 14
+    for (value, name) in [(3, "red"), (9, "green")] {
+        let name = writer.name(name);
+        writer.words(&[name, value]);
+    }
     writer
 }
 
@@ -125,6 +130,7 @@ fn a_part_answers_what_was_asked_and_no_more() {
         ],
         sizes: vec!["outer"],
         hooks: vec!["sample", "none"],
+        enumerations: vec!["colour"],
         functions: vec!["do_sample".into(), "none".into()],
     };
     let part = Btf::parse(extract(&whole, &questions)).unwrap();
@@ -138,6 +144,7 @@ fn a_part_answers_what_was_asked_and_no_more() {
     }
     assert_eq!((part.size("outer"), part.size("wrapper")), (Some(32), Some(40)));
     assert_eq!((part.hook_arguments("sample"), part.hook_arguments("none")), (Some(2), None));
+    assert_eq!((part.enumerator("colour", "green"), part.enumerator("colour", "blue")), (Some(9), None));
     assert!(part.has_function("do_sample") && !part.has_function("none"));
 }
 
