@@ -1,5 +1,6 @@
 //! What can be typed. Defaults and checks are in [`crate::config`].
 
+use crate::check::{CheckArgs, GuardArgs};
 use crate::config::{LogOptions, ObserveOptions, ServeOptions};
 use crate::exit::Exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,10 +11,28 @@ use crate::config::Span;
 
 const EXAMPLES: &str = "\
 Examples:
+  shutdown-probe check -- node server.js   does this service shut down properly?
   shutdown-probe doctor             would it work here?
   shutdown-probe watch              see terminations as they happen
   shutdown-probe run --standalone   the daemon, beside Docker, systemd or Nomad
   shutdown-probe report             what the daemon saw of late
+";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  shutdown-probe check -- node server.js
+  shutdown-probe check --path /orders --pre-stop 5s -- gunicorn app:application
+  shutdown-probe check --signal SIGQUIT --port 8080 -- nginx -g 'daemon off;'
+  shutdown-probe check --load-command 'wrk -d 60s \"$URL\"' -- ./server
+  shutdown-probe check --junit shutdown.xml --json -- java -jar app.jar
+
+Exits with 0 if nothing was lost and nothing would be but for luck, with 1 if not, with 2 if it could not measure.
+It needs root: to make a cgroup and a PID namespace, and to load its probes.
+";
+
+const GUARD_EXAMPLES: &str = "\
+Examples:
+  shutdown-probe guard /sys/fs/cgroup/shutdown-probe-check-17   what `check` starts beside itself
 ";
 
 const RUN_EXAMPLES: &str = "\
@@ -102,6 +121,12 @@ pub enum Command {
     /// Run the node daemon: observe, and serve metrics and the API
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Start a service, stop it as a kubelet would, and say what that cost and what to change
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(Box<CheckArgs>),
+    /// Kill and remove a cgroup once standard input ends
+    #[command(hide = true, after_help = GUARD_EXAMPLES)]
+    Guard(GuardArgs),
     /// Show terminations on the terminal as they happen
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(WatchArgs),

@@ -28,7 +28,8 @@ macro_rules! exits {
 
 exits! {
     Success = 0, "all went well";
-    No = 1, "the answer is no (doctor: the probe would not work here)";
+    No = 1, "the answer is no (doctor: the probe would not work here; check: the shutdown loses requests)";
+    NotMeasured = 2, "check could not measure, and says why";
     Usage = 64, "the command line, an environment variable or the configuration file is wrong";
     Data = 65, "the input is not what it should be (replay: no usable line, or a newer format)";
     NoInput = 66, "there is no such cgroup, file or termination";

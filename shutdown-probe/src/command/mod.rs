@@ -9,6 +9,7 @@ mod report;
 mod watch;
 
 use crate::app;
+use crate::check;
 use crate::cli::Command;
 use crate::exit::{Exit, Failure};
 use std::io::Write;
@@ -20,6 +21,8 @@ use std::io::Write;
 pub fn execute(command: Command, out: &mut impl Write) -> Result<Exit, Failure> {
     match command {
         Command::Run(args) => app::run(args),
+        Command::Check(args) => check::run(*args, out),
+        Command::Guard(args) => check::guard(&args),
         Command::Watch(args) => watch::run(args, out),
         Command::Report(args) => report::run(&args, out),
         Command::Doctor(args) => doctor::run(&args, out),

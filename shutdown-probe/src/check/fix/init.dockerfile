@@ -1,0 +1,2 @@
+# An init that passes signals on (or docker run --init).
+ENTRYPOINT ["tini", "--"]

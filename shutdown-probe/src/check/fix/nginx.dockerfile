@@ -1,0 +1,3 @@
+# SIGTERM is nginx's fast stop. SIGQUIT finishes what is in flight.
+STOPSIGNAL SIGQUIT
+CMD ["nginx", "-g", "daemon off;"]

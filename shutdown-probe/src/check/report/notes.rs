@@ -1,0 +1,58 @@
+//! What a reader should know before relying on a verdict.
+
+use crate::check::options::Plan;
+use crate::check::round::Round;
+use crate::check::verdict::{Judged, Outcome};
+use std::time::Duration;
+
+/// The notes, most important first.
+pub fn notes(plan: &Plan, rounds: &[Round], judged: &[Judged], blind_spots: &[String]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let path = &plan.args.path;
+    if let Some(cost) = rounds.iter().find_map(|round| round.cost)
+        && judged.iter().all(|one| one.in_flight == 0)
+    {
+        let millis = cost.latency.as_secs_f64() * 1e3;
+        notes.push(format!(
+            "no request was in flight at the stop signal: GET {path} takes {millis:.1} ms. Name a --path that does \
+             real work, such as waiting for a database, to see what happens to one"
+        ));
+    }
+    if let Some(round) = rounds.first() {
+        if round.service.status >= 400 {
+            let status = round.service.status;
+            notes.push(format!("GET {path} answers with status {status}; any complete answer counts as one"));
+        }
+        if !round.service.other_ports.is_empty() {
+            let (port, others) = (round.service.address.port(), &round.service.other_ports);
+            let others = others.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+            notes.push(format!("checked was port {port}; it also listens on {others} (--port)"));
+        }
+    }
+    if judged.iter().all(|one| one.outcome == Outcome::Clean)
+        && plan.args.load_command.is_none()
+        && plan.pre_stop > Duration::ZERO
+    {
+        let seconds = plan.pre_stop.as_secs_f64();
+        notes
+            .push(format!("this holds with a preStop sleep of {seconds} s: the pod's manifest must have it"));
+    }
+    notes.extend(judged.iter().zip(1..).filter(|(one, _)| one.failed_before > 0).map(|(one, run)| {
+        format!(
+            "{} requests of run {run} failed before the stop signal: not the shutdown's doing",
+            one.failed_before
+        )
+    }));
+    if plan.args.load_command.is_some() {
+        notes.push(
+            "the load was somebody else's: what clients saw is not known, the probe alone speaks".into(),
+        );
+    }
+    let doubts = rounds.iter().filter_map(|round| round.termination.as_ref());
+    notes.extend(
+        doubts.filter(|one| !one.measured.complete).flat_map(|one| one.measured.reasons.iter().cloned()),
+    );
+    notes.extend(blind_spots.iter().map(|blind| format!("not measured here: {blind}")));
+    notes.dedup();
+    notes
+}

@@ -1,0 +1,55 @@
+//! What a compiled program's own file says of its language.
+
+use super::Language;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// How much of the file is read, in bytes: the marks stand in sections that are not at the end.
+const READ_MOST: u64 = 64 << 20;
+/// The magic of Go's build information (package debug/buildinfo).
+const GO: &[u8] = b"\xff Go buildinf:";
+/// The paths of the standard library's sources, which panics name, begin with this in every release build.
+const RUST: &[u8] = b"/rustc/";
+
+/// The language, where the file shows it.
+pub fn language(file: &Path) -> Option<Language> {
+    let mut bytes = Vec::new();
+    File::open(file).ok()?.take(READ_MOST).read_to_end(&mut bytes).ok()?;
+    of(&bytes)
+}
+
+fn of(bytes: &[u8]) -> Option<Language> {
+    if contains(bytes, GO) {
+        Some(Language::Go)
+    } else if contains(bytes, RUST) {
+        Some(Language::Rust)
+    } else {
+        None
+    }
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    let Some(&first) = wanted.first() else { return true };
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == first) {
+        rest = &rest[at..];
+        if rest.starts_with(wanted) {
+            return true;
+        }
+        rest = &rest[1..];
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_program_is_made_with_rust() {
+        assert_eq!(language(Path::new("/proc/self/exe")), Some(Language::Rust));
+        assert_eq!(of(b"\x7fELF\xff Go buildinf:\x08"), Some(Language::Go));
+        assert_eq!(of(b"\xff\xff Go"), None);
+    }
+}

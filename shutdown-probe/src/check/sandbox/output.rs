@@ -1,0 +1,50 @@
+//! What the service prints: its last lines are kept, to be shown where it fails to start.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, PipeReader};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+const LINES: usize = 200;
+/// A line without an end is cut here, in bytes.
+const LINE: u64 = 4096;
+
+/// The last lines of the service's two outputs.
+#[derive(Clone, Debug, Default)]
+pub struct Output(Arc<Mutex<VecDeque<String>>>);
+
+impl Output {
+    /// Reads until all who could write are gone. `show`: repeats each line on standard error.
+    ///
+    /// # Errors
+    /// As for starting a thread.
+    pub fn read(reader: PipeReader, show: bool) -> std::io::Result<Self> {
+        let output = Self::default();
+        let kept = output.clone();
+        thread::Builder::new().name("output".into()).spawn(move || kept.keep(reader, show))?;
+        Ok(output)
+    }
+
+    fn keep(&self, reader: PipeReader, show: bool) {
+        let mut reader = BufReader::new(reader);
+        let mut line = Vec::new();
+        while let Ok(1..) = std::io::Read::take(&mut reader, LINE).read_until(b'\n', &mut line) {
+            let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
+            if show {
+                eprintln!("  | {}", crate::output::console::escape::escape(&text));
+            }
+            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            lines.push_back(text);
+            if lines.len() > LINES {
+                lines.pop_front();
+            }
+            line.clear();
+        }
+    }
+
+    /// The last few lines: escape them.
+    pub fn last(&self, count: usize) -> Vec<String> {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().skip(lines.len().saturating_sub(count)).cloned().collect()
+    }
+}
