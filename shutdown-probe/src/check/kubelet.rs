@@ -6,9 +6,8 @@
 use super::load::{Cost, Crowd};
 use super::observer::Observer;
 use super::options::Plan;
-use super::sandbox::{Container, tree};
-use rustix::process::{Signal, pidfd_send_signal};
-use shutdown_probe_core::signal::Disposition;
+use super::sandbox::{Container, send_signal, tree};
+use shutdown_probe_core::signal::{Disposition, SIGKILL};
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::time::{interval, sleep, sleep_until};
@@ -62,7 +61,8 @@ impl Scene<'_> {
     /// # Errors
     /// Where a signal cannot be sent, or somebody outlives SIGKILL.
     pub async fn play(&self) -> io::Result<Moments> {
-        let calm = self.load.map_or(CALM, |(_, cost, _)| cost.latency.mul_f64(1.5).min(IN_HAND_MOST) + CALM);
+        let calm = self.load.filter(|(_, cost, _)| cost.leaves_time_to_think());
+        let calm = calm.map_or(CALM, |(_, cost, _)| cost.latency.mul_f64(1.5) + CALM);
         self.calm_down(calm.saturating_sub(self.plan.pre_stop)).await;
         let deleted = Instant::now();
         let unpublished = deleted + self.plan.propagation;
@@ -81,8 +81,10 @@ impl Scene<'_> {
         } else {
             sleep(self.plan.pre_stop).await;
         }
-        let signal = Signal::from_named_raw(self.plan.signal.cast_signed());
-        let stopped = self.strike(signal.unwrap_or(Signal::TERM)).await?;
+        if let Some(status) = self.container.status() {
+            return Err(io::Error::other(format!("it ended by itself before it was stopped ({status})")));
+        }
+        let stopped = self.strike(self.plan.signal).await?;
         self.ask_again();
         let (killed, shortened) = self.wait_for_end(stopped, calm).await?;
         let ended = Instant::now();
@@ -100,13 +102,13 @@ impl Scene<'_> {
     }
 
     fn ask_again(&self) {
-        if let Some((crowd, ..)) = self.load {
-            crowd.order(|orders| orders.pools_ask = true);
+        if let Some((crowd, cost, _)) = self.load {
+            crowd.order(|orders| orders.pools_ask = cost.leaves_time_to_think());
         }
     }
 
     /// Sends requests, and the signal while they are in the server's hands.
-    async fn strike(&self, signal: Signal) -> io::Result<Instant> {
+    async fn strike(&self, signal: u32) -> io::Result<Instant> {
         let mut pause = Duration::ZERO;
         if let Some((crowd, cost, volley)) = self.load {
             crowd.order(|orders| orders.stopping = true);
@@ -118,10 +120,7 @@ impl Scene<'_> {
         let send = move || {
             std::thread::sleep(pause);
             let now = Instant::now();
-            match pidfd_send_signal(&handle, signal) {
-                Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(now),
-                Err(error) => Err(error.into()),
-            }
+            send_signal(&handle, signal).map(|()| now)
         };
         tokio::task::spawn_blocking(send).await.map_err(io::Error::other)?
     }
@@ -139,7 +138,7 @@ impl Scene<'_> {
             shortened |= stopped.elapsed() > UNHEEDED && self.is_unheeded();
             if shortened || Instant::now() + calm >= deadline {
                 self.calm_down(calm).await;
-                let killed = self.strike(Signal::KILL).await?;
+                let killed = self.strike(SIGKILL).await?;
                 self.container.ended().await;
                 return Ok((Some(killed), shortened));
             }

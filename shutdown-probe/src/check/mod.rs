@@ -59,8 +59,8 @@ pub fn run(args: CheckArgs, out: &mut impl Write) -> Result<Exit, Failure> {
     let document = match outcome {
         Ok(document) => document,
         Err(failure) => {
-            if in_actions && !json {
-                print(out, &report::failure_annotation(&failure.to_string()))?;
+            if in_actions {
+                eprint!("{}", report::failure_annotation(&failure.to_string()));
             }
             return Err(failure);
         }
@@ -71,9 +71,10 @@ pub fn run(args: CheckArgs, out: &mut impl Write) -> Result<Exit, Failure> {
         print(out, "\n")?;
     } else {
         print(out, &report::text(&document, wants_colour()))?;
-        if in_actions {
-            print(out, &report::annotations(&document))?;
-        }
+    }
+    if in_actions {
+        // The runner looks for them on either stream; standard output may be JSON.
+        eprint!("{}", report::annotations(&document));
     }
     Ok(if document.passes() { Exit::Success } else { Exit::No })
 }
@@ -152,7 +153,8 @@ async fn rounds(
     let (mut rounds, mut judged) = (Vec::new(), Vec::new());
     while verdict::needs_another(&judged, plan, began) {
         let name = format!("run-{}", rounds.len() + 1);
-        let round = round::play(&name, plan, ground, observer, progress).await?;
+        let known = rounds.iter().find_map(|round: &Round| round.cost);
+        let round = round::play(&name, plan, ground, observer, progress, known).await?;
         if round.termination.is_none() {
             let message =
                 "the probe saw nothing of the shutdown; `shutdown-probe doctor` says what may be missing";

@@ -45,7 +45,7 @@ pub struct Round {
     pub status: Option<ExitStatus>,
 }
 
-/// Plays one run.
+/// Plays one run. `known`: what a request cost in an earlier one.
 ///
 /// # Errors
 /// [`Exit::NotMeasured`], with what the service did instead of serving.
@@ -55,6 +55,7 @@ pub async fn play(
     ground: &Ground,
     observer: &Observer,
     progress: &Progress,
+    known: Option<Cost>,
 ) -> Result<Round, Failure> {
     progress.say(&format!("{name}: starting {}", plan.command_line()));
     let container = Container::start(ground, name, plan)?;
@@ -64,7 +65,7 @@ pub async fn play(
     let (cost, moments, exchanges) = match &plan.args.load_command {
         None => {
             let (cost, moments, exchanges) =
-                under_own_load(name, plan, &container, &service, observer, progress).await?;
+                under_own_load(name, plan, &container, &service, observer, progress, known).await?;
             (Some(cost), moments, exchanges)
         }
         Some(command) => {
@@ -90,14 +91,19 @@ async fn under_own_load(
     service: &Service,
     observer: &Observer,
     progress: &Progress,
+    known: Option<Cost>,
 ) -> Result<(Cost, Moments, Vec<Exchange>), Failure> {
     let args = &plan.args;
     let crowd = Crowd::new(service.address, &args.path, args.stream_path.as_deref(), &plan.headers);
     let wanted = usize::from(args.requests_in_flight);
-    let cost = learn(service.address, &crowd.asking(), wanted).await.map_err(|seen| {
-        let message = format!("GET {} on {}: {}", args.path, service.address, seen.in_words());
-        Failure::new(Exit::NotMeasured, message)
-    })?;
+    let cost = match known {
+        Some(known) => known,
+        None => learn(service.address, &crowd.asking(), wanted).await.map_err(|seen| {
+            let message = format!("GET {} on {}: {}", args.path, service.address, seen.in_words());
+            Failure::new(Exit::NotMeasured, message)
+        })?,
+    };
+    crowd.order(|orders| orders.pools_ask = cost.leaves_time_to_think());
     let volley = cost.at_once.min(wanted);
     let unpublish = CancellationToken::new();
     let mut clients = JoinSet::new();

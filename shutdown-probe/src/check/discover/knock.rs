@@ -1,7 +1,6 @@
 //! One request to find out what speaks on a port.
 
 use crate::check::load::{Request, Seen, exchange_once};
-use crate::check::options::Plan;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -45,9 +44,8 @@ impl fmt::Display for Answer {
 }
 
 /// Asks.
-pub async fn knock(address: SocketAddr, plan: &Plan) -> Answer {
-    let request = Request::new(&plan.args.path, &plan.headers, address, false);
-    match timeout(PATIENCE, exchange_once(address, &request)).await {
+pub async fn knock(address: SocketAddr, request: &Request) -> Answer {
+    match timeout(PATIENCE, exchange_once(address, request)).await {
         Ok(Seen::Answered { status, .. }) => Answer::Http(status),
         Ok(Seen::Refused) => Answer::No(Seen::Refused),
         // One that speaks both has answered the plain request.

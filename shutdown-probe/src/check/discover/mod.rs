@@ -5,15 +5,17 @@
 mod knock;
 mod sockets;
 
+use super::load::Request;
 use super::options::Plan;
 use super::sandbox::{Container, tree};
 use crate::exit::{Exit, Failure};
 use crate::output::console::escape::escape;
 use knock::Answer;
 use sockets::Tables;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// How often it is looked at.
@@ -21,7 +23,7 @@ const TURN: Duration = Duration::from_millis(20);
 /// How long a service that answers, but with errors of its own, may take to come round.
 const RECOVERY: Duration = Duration::from_secs(5);
 /// How many of its last lines are shown where it fails.
-const LINES: usize = 8;
+const LINES: usize = 16;
 
 /// Where the service takes requests.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +47,8 @@ struct Found {
     tcp: BTreeMap<(u16, IpAddr), u32>,
     udp: Vec<u16>,
     unix: Vec<String>,
-    processes: usize,
+    /// How many processes it had at once, at most.
+    most_processes: usize,
 }
 
 /// Waits until it answers.
@@ -54,37 +57,28 @@ struct Found {
 /// [`Exit::NotMeasured`] with a sentence that says what it did instead.
 pub async fn wait(container: &Container, plan: &Plan) -> Result<Service, Failure> {
     let began = Instant::now();
-    let mut answers: BTreeMap<SocketAddr, Answer> = BTreeMap::new();
-    let mut most = Found::default();
+    let mut last = Found::default();
+    let mut doors = Doors::default();
     loop {
-        let found = look(container);
+        let mut found = look(container);
         if let Some(status) = container.status() {
-            return Err(ended(container, status, began.elapsed(), &most));
+            return Err(ended(container, status, began.elapsed(), &last));
         }
-        let listening: Vec<(SocketAddr, u32)> = found
-            .tcp
-            .iter()
-            .filter(|((port, _), _)| plan.args.port.is_none_or(|wanted| wanted == *port))
-            .map(|(&(port, ip), &process)| (SocketAddr::new(reachable(ip), port), process))
-            .collect();
-        for (address, process) in listening {
-            let answer = knock::knock(address, plan).await;
-            if let Answer::Http(status) = answer
-                && (status < 500 || began.elapsed() > RECOVERY)
-            {
-                let mut other_ports: Vec<u16> = found.tcp.keys().map(|(port, _)| *port).collect();
-                other_ports.retain(|port| *port != address.port());
-                other_ports.dedup();
-                let ready_after = began.elapsed();
-                return Ok(Service { address, process, status, other_ports, ready_after });
-            }
-            answers.insert(address, answer);
+        found.most_processes = found.most_processes.max(last.most_processes);
+        last = found;
+        let wanted = |port: u16| plan.args.port.is_none_or(|wanted| wanted == port);
+        let listening = last.tcp.iter().filter(|((port, _), _)| wanted(*port));
+        for (&(port, ip), &process) in listening {
+            doors.knock(SocketAddr::new(reachable(ip), port), process, plan);
         }
-        if found.processes >= most.processes {
-            most = found;
+        if let Some((address, process, status)) = doors.answered(began.elapsed() > RECOVERY) {
+            let mut other_ports: Vec<u16> = last.tcp.keys().map(|(port, _)| *port).collect();
+            other_ports.retain(|port| *port != address.port());
+            other_ports.dedup();
+            return Ok(Service { address, process, status, other_ports, ready_after: began.elapsed() });
         }
         if began.elapsed() > plan.args.ready_timeout.0 {
-            return Err(not_ready(container, plan, &most, &answers));
+            return Err(not_ready(container, plan, &last, &doors.answers));
         }
         tokio::select! {
             () = sleep(TURN) => {}
@@ -93,10 +87,44 @@ pub async fn wait(container: &Container, plan: &Plan) -> Result<Service, Failure
     }
 }
 
+/// The ports that are tried, all at the same time: one that never answers holds up no other.
+#[derive(Debug, Default)]
+struct Doors {
+    knocking: JoinSet<(SocketAddr, u32, Answer)>,
+    busy: BTreeSet<SocketAddr>,
+    /// What came back last.
+    answers: BTreeMap<SocketAddr, Answer>,
+}
+
+impl Doors {
+    fn knock(&mut self, address: SocketAddr, process: u32, plan: &Plan) {
+        if self.busy.insert(address) {
+            let request = Request::new(&plan.args.path, &plan.headers, address, false);
+            self.knocking.spawn(async move { (address, process, knock::knock(address, &request).await) });
+        }
+    }
+
+    /// The lowest port that answers HTTP; one that answers with errors of its own only if nothing else helps.
+    fn answered(&mut self, errors_too: bool) -> Option<(SocketAddr, u32, u16)> {
+        let mut found = None;
+        while let Some(Ok((address, process, answer))) = self.knocking.try_join_next() {
+            self.busy.remove(&address);
+            if let Answer::Http(status) = answer
+                && (status < 500 || errors_too)
+                && found.is_none_or(|(other, ..): (SocketAddr, u32, u16)| address.port() < other.port())
+            {
+                found = Some((address, process, status));
+            }
+            self.answers.insert(address, answer);
+        }
+        found
+    }
+}
+
 fn look(container: &Container) -> Found {
     let processes = tree::processes(container.directory());
     let owners = sockets::owners(&processes);
-    let mut found = Found { processes: processes.len(), ..Found::default() };
+    let mut found = Found { most_processes: processes.len(), ..Found::default() };
     let Some(&first) = processes.first() else { return found };
     let tables = Tables::of(first);
     for (inode, address) in tables.tcp {
@@ -120,10 +148,10 @@ fn reachable(ip: IpAddr) -> IpAddr {
     }
 }
 
-fn ended(container: &Container, status: std::process::ExitStatus, after: Duration, most: &Found) -> Failure {
+fn ended(container: &Container, status: std::process::ExitStatus, after: Duration, last: &Found) -> Failure {
     let after = after.as_secs_f64();
     let mut text = format!("the service ended after {after:.1} s ({status}), before it took connections");
-    if status.success() && (most.processes > 1 || !most.tcp.is_empty()) {
+    if status.success() && (last.most_processes > 1 || !last.tcp.is_empty()) {
         text.push_str(
             ", and left other processes behind: it goes into the background. A container ends with its first \
              process: start it in the foreground",
@@ -147,6 +175,8 @@ fn not_ready(
         let others =
             if found.tcp.is_empty() { "no TCP port".to_owned() } else { format!("port {}", ports()) };
         text.push_str(&format!("nothing listens on port {port}; the service listens on {others}"));
+    } else if answers.is_empty() && !found.tcp.is_empty() {
+        text.push_str(&format!("it listens on port {}, and answers nothing there", ports()));
     } else if !answers.is_empty() {
         let each: Vec<_> = answers.iter().map(|(address, answer)| format!("{address} {answer}")).collect();
         text.push_str(&each.join("; "));

@@ -55,7 +55,12 @@ impl Crowd {
             closing: request(path, false),
             streaming: stream_path.map(|path| request(path, true)),
             log: Log::default(),
-            orders: watch::Sender::new(Orders { pools_ask: true, published: true, stopping: false, volley: 0 }),
+            orders: watch::Sender::new(Orders {
+                pools_ask: true,
+                published: true,
+                stopping: false,
+                volley: 0,
+            }),
             on_their_way: Arc::new(Semaphore::new(0)),
             over: CancellationToken::new(),
         }

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// How many requests are asked one after the other, at most.
+/// How many requests are asked one after the other.
 const SAMPLES: usize = 7;
-/// For how long, at most.
-const BUDGET: Duration = Duration::from_secs(2);
+/// Only if one takes less than this: of a slow one, the first tells enough.
+const QUICK: Duration = Duration::from_millis(200);
 /// A request that takes less can hardly be met while the server works on it: it is with the kernel for as long.
 const CATCHABLE: Duration = Duration::from_millis(1);
 /// One of several at once that takes longer than this, measured by one alone, had to wait for others.
@@ -33,6 +33,11 @@ impl Cost {
         self.latency >= CATCHABLE
     }
 
+    /// Whether clients of a pool have the time to think between two requests: of a slow one, the volley is enough.
+    pub fn leaves_time_to_think(&self) -> bool {
+        self.latency < QUICK
+    }
+
     /// New connections per second that leave the server half idle, `wanted` at most.
     pub fn affordable_rate(&self, wanted: f64) -> f64 {
         let capacity = self.at_once as f64 / self.latency.as_secs_f64().max(1e-4);
@@ -40,53 +45,62 @@ impl Cost {
     }
 }
 
-/// Asks one after the other, then `wanted` at once.
+/// Asks for `wanted` at once, then, where that is quick, for some one after the other.
 ///
 /// # Errors
 /// What was seen where the service does not answer any more.
 pub async fn learn(address: SocketAddr, request: &Request, wanted: usize) -> Result<Cost, Seen> {
-    let began = Instant::now();
-    let mut connection: Option<Connection> = None;
-    let mut taken = Vec::new();
-    let mut keeps_alive = true;
-    while taken.len() < SAMPLES && (taken.is_empty() || began.elapsed() < BUDGET) {
-        let mut open = match connection.take() {
-            Some(open) => open,
-            None => connect(address).await?,
-        };
-        let asked = Instant::now();
-        match open.ask(request, || ()).await {
-            Seen::Answered { keep_alive, .. } => {
-                taken.push(asked.elapsed());
-                keeps_alive &= keep_alive;
-                connection = keep_alive.then_some(open);
-            }
-            seen => return Err(seen),
-        }
-    }
-    taken.sort();
-    let latency = taken[taken.len() / 2];
-    Ok(Cost { latency, keep_alive: keeps_alive, at_once: at_once(address, request, wanted, latency).await })
-}
-
-async fn connect(address: SocketAddr) -> Result<Connection, Seen> {
-    Attempt::new(address).map_err(|_| Seen::Reset)?.connect(address).await
-}
-
-/// How many of so many requests are worked on at once.
-async fn at_once(address: SocketAddr, request: &Request, wanted: usize, latency: Duration) -> usize {
-    let patience = latency.mul_f64(QUEUED) + NOISE;
     let mut asking = JoinSet::new();
     for _ in 0..wanted {
         let request = request.clone();
-        asking.spawn(async move {
-            let Ok(mut connection) = connect(address).await else { return false };
-            let asked = Instant::now();
-            connection.ask(&request, || ()).await.is_answer() && asked.elapsed() <= patience
-        });
+        asking.spawn(async move { ask(address, None, &request).await });
     }
-    let prompt = asking.join_all().await.into_iter().filter(|prompt| *prompt).count();
-    prompt.max(1)
+    let mut taken = Vec::new();
+    let mut open = None;
+    let mut keep_alive = true;
+    for asked in asking.join_all().await {
+        let (time, connection) = asked?;
+        keep_alive &= connection.is_some();
+        taken.push(time);
+        open = connection;
+    }
+    let mut latency = taken.iter().min().copied().unwrap_or_default();
+    if latency < QUICK {
+        latency = alone(address, request, open).await?;
+    }
+    let patience = latency.mul_f64(QUEUED) + NOISE;
+    let at_once = taken.iter().filter(|time| **time <= patience).count().max(1);
+    Ok(Cost { latency, keep_alive, at_once })
+}
+
+/// The median of some requests one after the other.
+async fn alone(address: SocketAddr, request: &Request, open: Option<Connection>) -> Result<Duration, Seen> {
+    let mut open = open;
+    let mut taken = Vec::new();
+    while taken.len() < SAMPLES {
+        let (time, connection) = ask(address, open, request).await?;
+        taken.push(time);
+        open = connection;
+    }
+    taken.sort();
+    Ok(taken[taken.len() / 2])
+}
+
+/// Asks once, on a new connection if there is none; gives back one that can be used again.
+async fn ask(
+    address: SocketAddr,
+    open: Option<Connection>,
+    request: &Request,
+) -> Result<(Duration, Option<Connection>), Seen> {
+    let mut connection = match open {
+        Some(open) => open,
+        None => Attempt::new(address).map_err(|_| Seen::Reset)?.connect(address).await?,
+    };
+    let asked = Instant::now();
+    match connection.ask(request, || ()).await {
+        Seen::Answered { keep_alive, .. } => Ok((asked.elapsed(), keep_alive.then_some(connection))),
+        seen => Err(seen),
+    }
 }
 
 #[cfg(test)]

@@ -193,10 +193,13 @@ fn summary(judged: &Judged, termination: Option<&Termination>) -> String {
 
 /// The probe counts as drained only those that the server closed; here the clients count.
 fn clean(judged: &Judged, termination: Option<&Termination>) -> String {
-    let used = termination.and_then(|one| one.grace.used_seconds).unwrap_or_default();
+    let used = match termination.and_then(|one| one.grace.used_seconds).unwrap_or_default() {
+        used if used < 1.0 => format!("{:.0} ms", used * 1e3),
+        used => format!("{used:.1} s"),
+    };
     let plural = if judged.answered_after == 1 { "" } else { "s" };
     format!(
-        "nothing was lost; it ended {used:.1} s after the stop signal, {} request{plural} answered meanwhile",
+        "nothing was lost; it ended {used} after the stop signal, {} request{plural} answered meanwhile",
         judged.answered_after
     )
 }

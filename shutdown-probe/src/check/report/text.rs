@@ -56,7 +56,7 @@ fn head(document: &Document, paint: Paint) -> String {
     text.push_str(&wrapped("  ", &format!("{} on {}{asked}", service.runtime_name, service.address)));
     let stop = &document.stop;
     let settings = format!(
-        "{} after a preStop of {} s; new connections for {} s; SIGKILL after {} s",
+        "preStop {1} s, then {0}; connections still come for {2} s; grace {3} s",
         stop.signal, stop.pre_stop_seconds, stop.propagation_delay_seconds, stop.grace_seconds
     );
     text.push_str(&wrapped("  ", &settings));

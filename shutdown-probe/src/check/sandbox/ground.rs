@@ -10,11 +10,16 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 const PREFIX: &str = "shutdown-probe-check-";
+/// How long other checks may be in the way.
+const CLAIM_LIMIT: Duration = Duration::from_secs(5);
 
 /// The parent of all containers.
 #[derive(Debug)]
@@ -37,11 +42,10 @@ impl Ground {
         let root = hierarchy.mount();
         sweep(root);
         let directory = root.join(format!("{PREFIX}{}", std::process::id()));
-        fs::create_dir(&directory).map_err(|error| unable(&refusal(&directory, &error)))?;
-        let made = lock(&directory).and_then(|lock| Ok((lock, start_guard(&directory)?)));
-        let (lock, mut guard) = made.map_err(|error| {
+        let lock = claim(&directory).map_err(|error| unable(&refusal(&directory, &error)))?;
+        let mut guard = start_guard(&directory).map_err(|error| {
             let _ = fs::remove_dir(&directory);
-            unable(&format!("{}: {error}", directory.display()))
+            unable(&format!("its guard does not start: {error}"))
         })?;
         let leash = guard.stdin.take();
         Ok(Self { directory, _lock: lock, guard, leash })
@@ -82,6 +86,28 @@ fn start_guard(directory: &Path) -> io::Result<Child> {
     // SAFETY: between fork and exec the closure makes one system call; it neither allocates nor locks.
     unsafe { command.pre_exec(|| rustix::process::setsid().map(|_| ()).map_err(Into::into)) };
     command.spawn()
+}
+
+/// Makes the directory and locks it. Another check may sweep it away in between, or just look whether it may.
+fn claim(directory: &Path) -> io::Result<OwnedFd> {
+    let deadline = Instant::now() + CLAIM_LIMIT;
+    loop {
+        match fs::create_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        match lock(directory) {
+            Ok(lock) if is_still(&lock, directory) => return Ok(lock),
+            Err(error) if Instant::now() > deadline => return Err(error),
+            _ => sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// Whether the path still leads to what is locked.
+fn is_still(lock: &OwnedFd, directory: &Path) -> bool {
+    let locked = rustix::fs::fstat(lock).map(|stat| stat.st_ino);
+    fs::metadata(directory).is_ok_and(|there| Ok(there.ino()) == locked)
 }
 
 fn lock(directory: &Path) -> io::Result<OwnedFd> {

@@ -21,7 +21,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, set_parent_process_de
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -102,6 +102,29 @@ impl Container {
         let mut ended = self.ended.clone();
         // The thread that waits for the process says how it ended before it goes.
         let _ = ended.wait_for(Option::is_some).await;
+    }
+}
+
+/// Sends a process a signal, as a runtime does: from outside. One that is gone gets none.
+///
+/// # Errors
+/// As for pidfd_send_signal(2).
+pub fn send_signal(process: &OwnedFd, signal: u32) -> io::Result<()> {
+    // rustix sends no real-time signal, but systemd in a container is stopped by one.
+    // SAFETY: the descriptor is open for as long as it is borrowed, and no siginfo is given.
+    let outcome = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            process.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    match io::Error::last_os_error() {
+        _ if outcome == 0 => Ok(()),
+        error if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        error => Err(error),
     }
 }
 

@@ -2,16 +2,26 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, PipeReader};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 const LINES: usize = 200;
 /// A line without an end is cut here, in bytes.
 const LINE: u64 = 4096;
+/// How long the last lines of a service that has ended may be on their way.
+const ON_THEIR_WAY: Duration = Duration::from_millis(300);
 
 /// The last lines of the service's two outputs.
 #[derive(Clone, Debug, Default)]
-pub struct Output(Arc<Mutex<VecDeque<String>>>);
+pub struct Output(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    lines: VecDeque<String>,
+    /// Nobody can write any more.
+    complete: bool,
+}
 
 impl Output {
     /// Reads until all who could write are gone. `show`: repeats each line on standard error.
@@ -33,18 +43,27 @@ impl Output {
             if show {
                 eprintln!("  | {}", crate::output::console::escape::escape(&text));
             }
-            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let lines = &mut self.lock().lines;
             lines.push_back(text);
             if lines.len() > LINES {
                 lines.pop_front();
             }
             line.clear();
         }
+        self.lock().complete = true;
     }
 
-    /// The last few lines: escape them.
+    /// The last few lines: escape them. Of a service that has ended, what it said at the very end too.
     pub fn last(&self, count: usize) -> Vec<String> {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = Instant::now() + ON_THEIR_WAY;
+        while !self.lock().complete && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let lines = &self.lock().lines;
         lines.iter().skip(lines.len().saturating_sub(count)).cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
