@@ -43,7 +43,17 @@ pub fn fixes(causes: &[Cause], round: &Round, plan: &Plan) -> Vec<Fix> {
             fixes.push(fix);
         }
     }
+    let sleeps = fixes.iter().any(|fix| fix.code.contains("preStop"));
+    if needs_sleep(plan) && !sleeps {
+        fixes.push(pre_stop(round.termination.as_ref(), plan));
+    }
     fixes
+}
+
+/// Whether connections still come when the stop signal does: a service that rightly stops listening then refuses
+/// them, which shows only once the rest is mended.
+pub fn needs_sleep(plan: &Plan) -> bool {
+    plan.args.load_command.is_none() && plan.pre_stop < plan.propagation
 }
 
 fn for_cause(cause: Cause, round: &Round, plan: &Plan) -> Vec<Fix> {
@@ -61,6 +71,10 @@ fn for_cause(cause: Cause, round: &Round, plan: &Plan) -> Vec<Fix> {
             let own = drain(runtime.language).filter(|_| !handles_by_itself(runtime.language));
             [forward(runtime)].into_iter().chain(own).collect()
         }
+        // A server that answers quickly and still runs at the end does not lack time, but a way to let go.
+        Cause::GraceExceeded if is_quick(round, plan) => {
+            drain(runtime.language).into_iter().chain([grace(round, plan)]).collect()
+        }
         Cause::GraceExceeded => [grace(round, plan)].into_iter().chain(drain(runtime.language)).collect(),
         Cause::ListenerClosedWhileRouted | Cause::AcceptQueueDropped | Cause::KeepaliveRace => {
             vec![pre_stop(round.termination.as_ref(), plan)]
@@ -69,9 +83,23 @@ fn for_cause(cause: Cause, round: &Round, plan: &Plan) -> Vec<Fix> {
     }
 }
 
+/// The fix for Rust compiles.
+///
+#[doc = concat!(
+    "```no_run\n",
+    "# async fn f(listener: tokio::net::TcpListener, app: axum::Router) -> std::io::Result<()> {\n",
+    include_str!("fix/rust.rs"),
+    "# Ok(()) }\n```"
+)]
+const RUST: &str = code!("rust.rs");
+
 /// Whether the server drains on SIGTERM without any code of the application.
 fn handles_by_itself(language: Language) -> bool {
     matches!(language, Language::Gunicorn | Language::Uvicorn | Language::Puma)
+}
+
+fn is_quick(round: &Round, plan: &Plan) -> bool {
+    round.cost.is_some_and(|cost| cost.latency * 4 < plan.grace_after_stop)
 }
 
 /// How a server of this language is made to drain.
@@ -98,7 +126,7 @@ pub fn drain(language: Language) -> Option<Fix> {
         Language::Haproxy => {
             ("Make the graceful signal the stop signal", "dockerfile", code!("haproxy.dockerfile"))
         }
-        Language::Rust => ("Serve with a graceful shutdown", "rust", code!("rust.rs")),
+        Language::Rust => ("Serve with a graceful shutdown", "rust", RUST),
         Language::Puma => ("Give it time to finish, less than the grace period", "ruby", code!("puma.rb")),
         Language::Ruby => ("Handle SIGTERM: stop accepting, finish, then exit", "ruby", code!("ruby.rb")),
         Language::Php => ("Make the graceful signal the stop signal", "dockerfile", code!("php.dockerfile")),

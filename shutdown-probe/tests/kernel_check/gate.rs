@@ -92,7 +92,8 @@ impl Service {
         self
     }
 
-    fn environment(&self) -> impl Iterator<Item = (String, String)> {
+    /// What it finds in its environment.
+    pub fn environment(&self) -> impl Iterator<Item = (String, String)> {
         let own = [("PORT", self.port.to_string()), ("ADDRESS", "127.0.0.1".into()), ("GATES", "/".into())];
         let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
         own.chain(self.environment.iter().cloned())

@@ -5,5 +5,6 @@
 mod bad_input;
 mod gate;
 mod leftovers;
+mod pipelines;
 mod servers;
 mod verdicts;

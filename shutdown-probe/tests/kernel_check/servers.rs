@@ -30,6 +30,13 @@ impl Workshop {
         Service::new(["node".into(), path.into_os_string(), "none".into()])
     }
 
+    /// The same as `node server.js`, and where.
+    pub fn node_without_arguments(&self) -> (Service, &Path) {
+        self.write("fixed.js", &(server("server.js") + &fix("node.js")));
+        self.write("server.js", "process.argv.push('none');\nrequire('./fixed.js');\n");
+        (Service::new(["node", "server.js"]), self.0.path())
+    }
+
     /// The fix in place of the last call, as it says.
     pub fn python(&self) -> Service {
         let path = self.write(
@@ -75,7 +82,10 @@ impl Workshop {
         let filled = server(template)
             .replace("{dir}", self.0.path().to_str().expect("UTF-8"))
             .replace("{port}", &service.port.to_string())
-            .replace("{upstream}", &upstream.to_string());
+            .replace("{upstream}", &upstream.to_string())
+            // Plain HTTP/1.
+            .replace("{speaking}", "")
+            .replace("{tls}", "");
         fs::write(path, filled).expect("written");
         service
     }

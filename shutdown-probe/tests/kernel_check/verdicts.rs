@@ -186,7 +186,8 @@ fn streams_and_other_loads_and_networks() {
     let streams = ["--streams", "2", "--stream-path", "/stream?ms=60000"];
     let arguments = [&COMMON[..], &SLEEP, &["--path", SLOW], &streams].concat();
     let cut = check(&arguments, &servers::node("exit")).spawn().expect("it starts");
-    let load = "while :; do curl -s -o /dev/null \"$URL/?ms=80\"; done";
+    let load = "exec node -e 'const ask = () => fetch(process.env.URL + \"/?ms=80\").then((it) => it.text())\
+                .catch(() => new Promise((later) => setTimeout(later, 50))).then(ask); ask()'";
     let arguments = [&COMMON[..], &SLEEP, &["--load-command", load]].concat();
     let loaded = check(&arguments, &servers::node("exit")).spawn().expect("it starts");
     let arguments = [&COMMON[..], &SLEEP, &["--path", SLOW, "--network", "own"]].concat();

@@ -55,7 +55,7 @@ impl Step {
             Self::Dependencies => dependencies::check(context),
             Self::Docs => docs::run(context, true),
             Self::Unit => command::run(cargo::workspace(context, "test")?.arg("--workspace")),
-            Self::Kernel => kernel::run(context),
+            Self::Kernel => zoo::prepare(context).and_then(|()| kernel::run(context)),
             Self::Zoo => zoo::run(context, &[]),
         }
     }

@@ -1,2 +1,2 @@
-# SIGTERM is HAProxy's hard stop. SIGUSR1 finishes what is in flight.
+# SIGTERM is HAProxy's hard stop, and as PID 1 it ignores it. SIGUSR1 finishes what is in flight.
 STOPSIGNAL SIGUSR1

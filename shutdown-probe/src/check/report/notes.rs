@@ -3,6 +3,7 @@
 use crate::check::options::Plan;
 use crate::check::round::Round;
 use crate::check::verdict::{Judged, Outcome};
+use shutdown_probe_core::cause::Cause;
 use std::time::Duration;
 
 /// The notes, most important first.
@@ -17,6 +18,13 @@ pub fn notes(plan: &Plan, rounds: &[Round], judged: &[Judged], blind_spots: &[St
             "no request was in flight at the stop signal: GET {path} takes {millis:.1} ms. Name a --path that does \
              real work, such as waiting for a database, to see what happens to one"
         ));
+    }
+    if judged.iter().any(|one| one.cause == Cause::GraceExceeded && one.answered_after > one.in_flight) {
+        notes.push(
+            "it went on answering on connections that clients kept open, until SIGKILL: answer with Connection: close \
+             once the stop signal has come, and close what is idle"
+                .into(),
+        );
     }
     if let Some(round) = rounds.first() {
         if round.service.status >= 400 {

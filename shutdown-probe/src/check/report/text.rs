@@ -2,7 +2,7 @@
 
 use super::document::{Document, Group, Run};
 use crate::output::console::escape::escape;
-use crate::output::console::{WIDTH, wrapped};
+use crate::output::console::wrapped;
 use std::fmt::Write;
 
 /// The colours of a terminal, or none.
@@ -115,6 +115,5 @@ fn remedies(document: &Document, paint: Paint) -> String {
             let _ = writeln!(text, "    {}", escape(&line.replace('\t', "    ")));
         }
     }
-    debug_assert!(WIDTH == 80);
     text
 }

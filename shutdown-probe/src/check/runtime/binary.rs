@@ -7,8 +7,10 @@ use std::path::Path;
 
 /// How much of the file is read, in bytes: the marks stand in sections that are not at the end.
 const READ_MOST: u64 = 64 << 20;
-/// The magic of Go's build information (package debug/buildinfo).
+/// The magic of Go's build information (package debug/buildinfo), which begins at a multiple of 16 bytes. A program
+/// that looks for it, as this one does, has it too, but elsewhere.
 const GO: &[u8] = b"\xff Go buildinf:";
+const GO_ALIGNMENT: usize = 16;
 /// The paths of the standard library's sources, which panics name, begin with this in every release build.
 const RUST: &[u8] = b"/rustc/";
 
@@ -20,7 +22,7 @@ pub fn language(file: &Path) -> Option<Language> {
 }
 
 fn of(bytes: &[u8]) -> Option<Language> {
-    if contains(bytes, GO) {
+    if bytes.chunks(GO_ALIGNMENT).any(|chunk| chunk.starts_with(GO)) {
         Some(Language::Go)
     } else if contains(bytes, RUST) {
         Some(Language::Rust)
@@ -49,7 +51,8 @@ mod tests {
     #[test]
     fn this_program_is_made_with_rust() {
         assert_eq!(language(Path::new("/proc/self/exe")), Some(Language::Rust));
-        assert_eq!(of(b"\x7fELF\xff Go buildinf:\x08"), Some(Language::Go));
+        assert_eq!(of(b"\x7fELF............\xff Go buildinf:\x08"), Some(Language::Go));
+        assert_eq!(of(b"\x7fELF\xff Go buildinf:\x08"), None, "a program that only knows the words");
         assert_eq!(of(b"\xff\xff Go"), None);
     }
 }

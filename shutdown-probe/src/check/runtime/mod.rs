@@ -183,7 +183,7 @@ fn is_shell(name: &str) -> bool {
 fn wrapper(main: &Process) -> Wrapper {
     let script = main.script().map(|path| Path::new(path).file_stem().unwrap_or_default().to_string_lossy());
     let managers = ["npm", "npm-cli", "npx", "yarn", "pnpm", "poetry", "pipenv", "uv", "bundle", "make"];
-    let is_manager = |name: &str| managers.iter().any(|manager| name == *manager);
+    let is_manager = |name: &str| managers.contains(&name);
     match main.exe_name() {
         name if is_shell(name) => Wrapper::Shell,
         "tini" | "tini-static" | "dumb-init" | "catatonit" | "docker-init" | "s6-svscan" | "runsvdir" => {

@@ -50,11 +50,13 @@ impl Process {
 
     /// Whether an argument is this program: its script, a module of it (`-m`), or the title it gave itself.
     pub fn runs(&self, program: &str) -> bool {
-        let names = self.arguments.iter().take(4).map(|argument| {
-            let stem = Path::new(argument).file_name().unwrap_or_default().to_string_lossy().into_owned();
-            stem.split([':', ' ', '.']).next().unwrap_or_default().to_owned()
-        });
-        names.into_iter().any(|name| name == program)
+        // A title is such as `gunicorn: master [app]` or `puma 6.4 (tcp://...)`, a script may be a path.
+        let name = |argument: &String| {
+            let word = argument.split([':', ' ']).next().unwrap_or_default();
+            let stem = Path::new(word).file_stem().unwrap_or_default();
+            stem.to_str() == Some(program)
+        };
+        self.arguments.iter().take(4).any(name)
     }
 
     /// What it has mapped, as /proc prints it.

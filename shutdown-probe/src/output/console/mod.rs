@@ -11,4 +11,4 @@ mod text;
 pub use list::list;
 pub use progress::Progress;
 pub use story::story;
-pub use text::{WIDTH, wrapped};
+pub use text::wrapped;
