@@ -160,19 +160,26 @@ fn tcp_reset_received(ctx: BtfTracePointContext) -> i32 {
 /// For kernels that trace resets without a socket too.
 #[btf_tracepoint(function = "tcp_send_reset")]
 fn tcp_reset_sent(ctx: BtfTracePointContext) -> i32 {
-    reset::sent(Desk::ResetSent, ctx.as_ptr());
+    reset::sent(Desk::ResetSent, ctx.as_ptr(), None);
+    0
+}
+
+/// For kernels that let tracepoints look into packets besides.
+#[btf_tracepoint(function = "tcp_send_reset")]
+fn tcp_reset_sent_seen(ctx: BtfTracePointContext) -> i32 {
+    reset::sent(Desk::ResetSent, ctx.as_ptr(), Packet::if_any(ctx.arg(1)));
     0
 }
 
 #[fentry(function = "tcp_v4_send_reset")]
 fn tcp_reset_sent_v4(ctx: FEntryContext) -> i32 {
-    reset::sent(Desk::ResetSentV4, ctx.as_ptr());
+    reset::sent(Desk::ResetSentV4, ctx.as_ptr(), None);
     0
 }
 
 #[fentry(function = "tcp_v6_send_reset")]
 fn tcp_reset_sent_v6(ctx: FEntryContext) -> i32 {
-    reset::sent(Desk::ResetSentV6, ctx.as_ptr());
+    reset::sent(Desk::ResetSentV6, ctx.as_ptr(), None);
     0
 }
 

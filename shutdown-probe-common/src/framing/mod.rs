@@ -18,7 +18,7 @@ mod window;
 
 use bytemuck::{Pod, Zeroable};
 pub use state::Framing;
-pub use unread::may_be_request;
+pub use unread::{control_length, may_be_request};
 pub use window::{WINDOW, Window};
 
 /// The values of [`Framing::protocol`].

@@ -46,7 +46,7 @@ const TICKET: core::ops::RangeInclusive<u32> = 64..=4096;
 
 const CHANGE_CIPHER: u8 = 20;
 const HANDSHAKE: u8 = 22;
-const APPLICATION: u8 = 23;
+pub(super) const APPLICATION: u8 = 23;
 
 /// What the record under way is a part of: [`super::half::Half::marks`].
 mod mark {

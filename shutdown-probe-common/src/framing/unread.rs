@@ -1,4 +1,5 @@
-//! Bytes of the client's of which only the number is known: they lay unread at the end, or crossed our FIN.
+//! Bytes of the client's that lay unread at the end, or crossed our FIN: are they a request? Of some only the
+//! number is known, of others the beginning.
 
 use super::{framing_flag, protocol};
 
@@ -28,3 +29,70 @@ pub const fn may_be_request(protocol: u8, flags: u8, length: u32) -> bool {
 
 /// A record of TLS that holds no more than a control frame.
 const RECORD: u32 = super::tls::HEADER + super::tls::CONTROL;
+
+/// How long the frame or record is that begins with these bytes, the first lowest, and is neither a request nor a
+/// part of one. 0: it is one, or may be. It begins where the one before ended.
+#[inline(always)]
+pub const fn control_length(protocol: u8, flags: u8, head: u64) -> u32 {
+    let kind = (head >> 24) as u8;
+    let first = head as u8;
+    if flags & framing_flag::UPGRADED != 0 {
+        // WebSocket, of a client: close, ping and pong have bit 3 of the opcode, four bytes of mask, a short length.
+        return if first & 8 != 0 { 6 + ((head >> 8) as u32 & 0x7F) } else { 0 };
+    }
+    match protocol {
+        protocol::HTTP1 if head as u16 == EMPTY_LINE => 2,
+        protocol::HTTP2 if kind != HEADERS => 9 + ((head as u32).swap_bytes() >> 8),
+        protocol::TLS => {
+            let length = ((head >> 24) as u16).swap_bytes() as u32;
+            let is_control = first != super::tls::APPLICATION || length <= super::tls::CONTROL;
+            if is_control { super::tls::HEADER + length } else { 0 }
+        }
+        _ => 0,
+    }
+}
+
+const EMPTY_LINE: u16 = u16::from_le_bytes(*b"\r\n");
+
+/// The type of the frame that opens a stream of HTTP/2 (RFC 9113, section 6.2).
+const HEADERS: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(bytes: &[u8]) -> u64 {
+        let mut eight = [0; 8];
+        eight[..bytes.len()].copy_from_slice(bytes);
+        u64::from_le_bytes(eight)
+    }
+
+    #[test]
+    fn a_frame_of_http2_is_a_request_if_it_opens_a_stream() {
+        let length = |bytes| control_length(protocol::HTTP2, 0, head(bytes));
+        assert_eq!(length(&[0, 0, 30, 7, 0, 0, 0, 0]), 39, "GOAWAY with a reason");
+        assert_eq!(length(&[0, 0, 8, 6, 1, 0, 0, 0]), 17, "PING");
+        assert_eq!(length(&[0, 0, 4, 1, 5, 0, 0, 0]), 0, "HEADERS");
+    }
+
+    #[test]
+    fn a_record_of_tls_is_a_request_if_it_is_large() {
+        let length = |bytes| control_length(protocol::TLS, 0, head(bytes));
+        assert_eq!(length(&[21, 3, 3, 0, 26]), 31, "an alert");
+        assert_eq!(length(&[23, 3, 3, 0, 19]), 24, "a sealed alert");
+        assert_eq!(length(&[23, 3, 3, 1, 0]), 0, "256 bytes");
+    }
+
+    #[test]
+    fn a_frame_of_websocket_is_lost_if_it_carries_data() {
+        let length = |bytes| control_length(protocol::HTTP1, framing_flag::UPGRADED, head(bytes));
+        assert_eq!(length(&[0x88, 0x82, 1, 2, 3, 4]), 8, "a close with its code");
+        assert_eq!(length(&[0x81, 0x85, 1, 2, 3, 4]), 0, "a text");
+    }
+
+    #[test]
+    fn of_the_rest_anything_may_be_a_request() {
+        assert_eq!(control_length(protocol::HTTP1, 0, head(b"GET / HT")), 0);
+        assert_eq!(control_length(protocol::UNKNOWN, 0, head(b"PING")), 0);
+    }
+}

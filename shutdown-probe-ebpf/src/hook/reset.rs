@@ -5,7 +5,7 @@ use crate::connection::{container_of, remember, state};
 use crate::container::Known;
 use crate::desk::{Desk, Papers, clear, put_process, through_memory};
 use crate::emit::{emit, header, send};
-use crate::kernel::{Address, Sock, probe, probe_at, put_v4, put_v6};
+use crate::kernel::{Address, Packet, Sock, probe, probe_at, put_v4, put_v6};
 use crate::listener::listener;
 use crate::maps::{Closed, closed};
 use crate::offsets::{
@@ -15,7 +15,7 @@ use crate::offsets::{
 use core::ffi::c_void;
 use shutdown_probe_common::connection::{Tuple, flag, role};
 use shutdown_probe_common::fate::Fate;
-use shutdown_probe_common::framing::may_be_request;
+use shutdown_probe_common::framing::{control_length, may_be_request};
 use shutdown_probe_common::record::{ConnectionRecord, Refused, connection_event, kind};
 
 /// How long before a termination a listener may have been closed for its refusals to count, in ns:
@@ -42,7 +42,10 @@ pub fn received(sk: Sock) {
 /// A segment that is answered by a reset.
 struct Segment {
     flags: u8,
+    /// How many bytes it carries.
     payload: u32,
+    /// Where they begin, in the packet.
+    before_payload: u32,
 }
 
 const FLAG_SYN: u8 = 0x02;
@@ -52,7 +55,7 @@ const FLAG_ACK: u8 = 0x10;
 /// `tcp_send_reset`, or the functions behind it where the hook tells less. The arguments are read
 /// as numbers: the socket may be missing, which some verifiers do not believe.
 #[inline(always)]
-pub fn sent(desk: Desk, arguments: *const c_void) {
+pub fn sent(desk: Desk, arguments: *const c_void, packet: Option<Packet>) {
     let [sk, skb] = probe_at::<[Address; 2]>(arguments as Address);
     // A reset of our own accord answers nothing.
     if skb == 0 {
@@ -68,7 +71,7 @@ pub fn sent(desk: Desk, arguments: *const c_void) {
             refused(papers);
         }
     } else if segment.payload > 0 {
-        after_close(papers, segment.payload);
+        after_close(papers, &segment, packet);
     }
 }
 
@@ -96,9 +99,9 @@ fn segment(sk: Address, skb: Address, tuple: &mut Tuple) -> Option<Segment> {
     let header_length = u64::from(header[12] >> 4) * 4;
     // Where the data pointer stands, before or behind the header, differs between callers.
     let data: Address = probe(skb, &SKB_DATA);
-    let before_payload = (transport + header_length).saturating_sub(data);
+    let before_payload = (transport + header_length).saturating_sub(data) as u32;
     let length: u32 = probe(skb, &SKB_LEN);
-    Some(Segment { flags: header[13], payload: length.saturating_sub(before_payload as u32) })
+    Some(Segment { flags: header[13], payload: length.saturating_sub(before_payload), before_payload })
 }
 
 #[inline(always)]
@@ -131,7 +134,7 @@ fn refused(papers: &mut Papers) {
 
 /// The peer's bytes crossed our FIN, or came long after it.
 #[inline(always)]
-fn after_close(papers: &mut Papers, payload: u32) {
+fn after_close(papers: &mut Papers, segment: &Segment, packet: Option<Packet>) {
     let record = &mut papers.record;
     let Some(closed) = closed(&record.tuple) else { return };
     let previous = closed.fate.get();
@@ -140,7 +143,7 @@ fn after_close(papers: &mut Papers, payload: u32) {
     }
     let Some(container) = Known::get(closed.container) else { return };
     let undelivered = closed.undelivered.get();
-    if undelivered == 0 && !may_be_request(closed.protocol.get(), closed.framing_flags.get(), payload) {
+    if undelivered == 0 && !carries_request(closed, segment, packet) {
         return;
     }
     let fate = if undelivered > 0 { Fate::UndeliveredResponse } else { Fate::RequestAfterClose };
@@ -149,9 +152,36 @@ fn after_close(papers: &mut Papers, payload: u32) {
     container.move_fate(previous, fate);
     clear(&mut record.evidence);
     record.evidence.undelivered = undelivered;
-    record.evidence.unread = payload;
+    record.evidence.unread = segment.payload;
     record.previous_fate = previous;
     tell_revised(record, closed);
+}
+
+/// More frames than a client sends by itself once the connection is closed.
+const MOST_CONTROL_FRAMES: u32 = 8;
+
+/// Whether the peer's bytes are a request: by what they are where they can be seen, else by how many they are.
+#[inline(always)]
+fn carries_request(closed: &Closed, segment: &Segment, packet: Option<Packet>) -> bool {
+    let (protocol, flags) = (closed.protocol.get(), closed.framing_flags.get());
+    let Some(packet) = packet else { return may_be_request(protocol, flags, segment.payload) };
+    let mut passed = 0;
+    for _ in 0..MOST_CONTROL_FRAMES {
+        if passed >= segment.payload {
+            return false;
+        }
+        let mut head = [0; 8];
+        let left = segment.payload - passed;
+        if !packet.read(segment.before_payload + passed, &mut head, if left < 8 { left } else { 8 }) {
+            return may_be_request(protocol, flags, segment.payload);
+        }
+        let length = control_length(protocol, flags, u64::from_le_bytes(head));
+        if length == 0 {
+            return true;
+        }
+        passed = passed.saturating_add(length);
+    }
+    true
 }
 
 #[inline(always)]

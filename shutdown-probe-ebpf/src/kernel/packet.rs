@@ -22,6 +22,12 @@ impl Packet {
         Self(pointer)
     }
 
+    /// The one that a hook was given, where there is one.
+    #[inline(always)]
+    pub fn if_any(pointer: *const c_void) -> Option<Self> {
+        if pointer.is_null() { None } else { Some(Self(pointer)) }
+    }
+
     /// The socket it was received by, while a process reads from that. By a detour over `struct socket`: the
     /// helpers do not take what `skb->sk` itself gives, which the verifier knows to be there for a moment only.
     #[inline(always)]

@@ -242,6 +242,11 @@ pub const PROBES: &[Spec] = &[
         required: false,
         fates_lost: &[Fate::Refused, Fate::RequestAfterClose, Fate::UndeliveredResponse],
         variants: &[
+            Variant {
+                arguments: 3,
+                programs: &[tracepoint("tcp_reset_sent_seen", "tcp_send_reset")],
+                calls: &["bpf_dynptr_from_skb"],
+            },
             variant(3, &[tracepoint("tcp_reset_sent", "tcp_send_reset")]),
             variant(
                 2,
