@@ -236,3 +236,6 @@ pub fn seconds(at: Instant, stopped: Instant) -> f64 {
 fn port(address: &str) -> Option<u16> {
     address.rsplit(':').next()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

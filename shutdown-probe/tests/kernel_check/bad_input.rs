@@ -96,3 +96,26 @@ fn errors_of_the_service_are_answers() {
     assert!(ended.out.contains("answers with status 500"), "{}", ended.out);
     assert!(ended.out.contains(&format!("checked was port {}", service.port)), "{}", ended.out);
 }
+
+#[test]
+fn in_a_container_it_says_what_the_container_lacks() {
+    let mount = shutdown_probe::probe::Hierarchy::find().expect("cgroup v2").mount().to_owned();
+    let node = servers::node("drain");
+    let check = check(&["--runs", "1", "--quiet", "--path", "/?ms=80", "--pre-stop", "600ms"], &node);
+    let inside = |script: &str| {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--pid", "--fork", "--mount", "--mount-proc", "sh", "-ec", script]).arg(&mount);
+        unshare
+            .arg(check.get_program())
+            .args(check.get_args())
+            .envs(node.environment())
+            .output()
+            .expect("unshare(1)")
+    };
+    let output = inside("exec \"$@\"");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let output = inside("mount -o remount,bind,ro \"$0\"; exec \"$@\"");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("in a container it must be writable: docker run"), "{said}");
+}

@@ -197,6 +197,7 @@ fn streams_and_other_loads_and_networks() {
     let streams: Vec<_> = cut["runs"][0]["losses"].as_array().expect("losses").clone();
     let truncated = streams.iter().filter(|loss| loss["client"] == "stream" && loss["saw"] == "truncated");
     assert_eq!(truncated.count(), 2, "{cut:#}");
+    assert_eq!(cut["runs"][0]["disagreements"], Value::Array(Vec::new()), "the probe sees them too: {cut:#}");
     let loaded = end(loaded);
     assert_eq!(loaded.code, Some(1), "{loaded:?}");
     assert_eq!(loaded.json()["cause"], "exited_without_drain", "{loaded:?}");
