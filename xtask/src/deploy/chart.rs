@@ -40,7 +40,9 @@ impl Chart {
     /// tells it.
     pub fn install(&self, access: &Access, values: &[&str]) -> Result<()> {
         let namespace = self.directory.join("../../kustomize/base/namespace.yaml");
-        command::read(access.kubectl().args(["apply", "-f"]).arg(namespace))?;
+        command::read(
+            access.kubectl().args(["apply", "--server-side", "--force-conflicts", "-f"]).arg(namespace),
+        )?;
         let mut helm = Command::new(&self.helm);
         helm.args(["upgrade", "--install", NAME])
             .arg(&self.directory)

@@ -28,7 +28,12 @@ pub fn check(chart: &Chart, access: &Access, overlays: &[PathBuf]) -> Result<()>
     let _guard = Namespace::ensure(access)?;
     dry_run(access, &rendered)?;
     for overlay in overlays.iter().filter(|overlay| !needs_operator(chart, overlay)) {
-        command::read(access.kubectl().args(["apply", "--dry-run=server", "-k"]).arg(overlay))?;
+        command::read(
+            access
+                .kubectl()
+                .args(["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-k"])
+                .arg(overlay),
+        )?;
     }
     rights(chart, access)
 }
@@ -69,7 +74,11 @@ impl Drop for Namespace<'_> {
 
 /// Strict: a field that the schema does not know is an error, not a warning.
 fn dry_run(access: &Access, manifests: &str) -> Result<()> {
-    feed(access, &["apply", "--dry-run=server", "--validate=strict", "-f", "-"], manifests)
+    feed(
+        access,
+        &["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"],
+        manifests,
+    )
 }
 
 fn feed(access: &Access, arguments: &[&str], manifests: &str) -> Result<()> {
