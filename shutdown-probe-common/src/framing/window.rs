@@ -13,7 +13,7 @@ const MASK: u32 = WORDS as u32 - 1;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const TOPS: u64 = 0x8080_8080_8080_8080;
 /// Words that one search looks at.
-const SEARCHED: u32 = 8;
+const SEARCHED: u32 = 4;
 
 /// [`WINDOW`] bytes to be filled from the front, and eight more that are never meant: a word can be
 /// taken from any place.

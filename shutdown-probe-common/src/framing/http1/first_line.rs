@@ -48,7 +48,7 @@ pub(super) fn step(framing: &mut Framing, direction: Direction, window: &Window,
 #[inline(always)]
 fn method(framing: &mut Framing, window: &Window, at: u32, end: u32) -> u32 {
     let mut at = at;
-    for _ in 0..8 {
+    for _ in 0..4 {
         if at == end {
             break;
         }

@@ -11,36 +11,51 @@ const LENGTH: u64 = u64::from_le_bytes(*b"length:\0");
 const ENCODING: u64 = u64::from_le_bytes(*b"-encodin");
 const ENCODING_END: u64 = u64::from_le_bytes(*b"g:\0\0\0\0\0\0");
 
-/// Looks at a line's first bytes, and at the rest of one that does not matter.
+/// Lines that one step looks at.
+const LINES: u32 = 2;
+
+/// Looks at the first bytes of lines, and at the rest of those that do not matter.
 #[inline(always)]
 pub(super) fn step(framing: &mut Framing, direction: Direction, window: &Window, at: u32, end: u32) -> u32 {
     let mut at = at;
+    for _ in 0..LINES {
+        let half = framing.half(direction);
+        if half.state == state::LINE {
+            at += begin(framing, direction, window, at, end);
+        }
+        if framing.half(direction).state != state::PASS || at == end {
+            break;
+        }
+        let to = window.newline(at, end);
+        at = to;
+        if to == end || window.byte(to) != b'\n' {
+            break;
+        }
+        at += 1;
+        framing.half(direction).enter(state::LINE);
+        if at == end {
+            break;
+        }
+    }
+    at
+}
+
+/// Takes up to eight bytes of a line: it matters, it does not, or it is over.
+#[inline(always)]
+fn begin(framing: &mut Framing, direction: Direction, window: &Window, at: u32, end: u32) -> u32 {
     let half = framing.half(direction);
-    if half.state == state::LINE {
-        at += half.gather_line(window, at, end, 8);
-        if half.last() == b'\n' {
-            if half.count == 1 || half.carry as u16 == u16::from_le_bytes(*b"\r\n") && half.count == 2 {
-                message::head_end(framing, direction);
-            } else {
-                half.enter(state::LINE);
-            }
-            return at;
+    let taken = half.gather_line(window, at, end, 8);
+    if half.last() == b'\n' {
+        if half.count == 1 || half.carry as u16 == u16::from_le_bytes(*b"\r\n") && half.count == 2 {
+            message::head_end(framing, direction);
+        } else {
+            half.enter(state::LINE);
         }
-        if half.count < 8 {
-            return at;
-        }
+    } else if half.count == 8 {
         let state = if half.has(mark::TRAILER) { state::PASS } else { wanted(half.carry | SMALL, direction) };
         half.enter(state);
-        if state != state::PASS || at == end {
-            return at;
-        }
     }
-    let to = window.newline(at, end);
-    if to == end || window.byte(to) != b'\n' {
-        return to;
-    }
-    framing.half(direction).enter(state::LINE);
-    to + 1
+    taken
 }
 
 #[inline(always)]

@@ -22,7 +22,7 @@ const ENDED: u8 = 16;
 #[inline(always)]
 pub(super) fn length(framing: &mut Framing, direction: Direction, window: &Window, at: u32, end: u32) -> u32 {
     let mut at = at;
-    for _ in 0..8 {
+    for _ in 0..4 {
         if at == end {
             break;
         }
@@ -58,7 +58,7 @@ pub(super) fn length(framing: &mut Framing, direction: Direction, window: &Windo
 #[inline(always)]
 pub(super) fn token(framing: &mut Framing, direction: Direction, window: &Window, at: u32, end: u32) -> u32 {
     let mut at = at;
-    for _ in 0..8 {
+    for _ in 0..4 {
         if at == end {
             break;
         }
