@@ -7,8 +7,8 @@ use std::{fs, io};
 
 enum Part {
     Said(Direction, Vec<u8>),
-    /// What the server has in hand.
-    Truth(u8),
+    /// What the server has in hand, and how many streams are open.
+    Truth(u8, u8),
 }
 
 fn captures() -> io::Result<Vec<PathBuf>> {
@@ -27,7 +27,7 @@ fn parts(path: &Path) -> io::Result<Vec<Part>> {
         parts.push(match kind {
             0 => Part::Said(Inbound, body.to_vec()),
             1 => Part::Said(Outbound, body.to_vec()),
-            _ => Part::Truth(body[0]),
+            _ => Part::Truth(body[0], body[1]),
         });
     }
     assert!(rest.is_empty(), "{} is cut", path.display());
@@ -48,10 +48,16 @@ fn the_truth_is_told() -> io::Result<()> {
         for (place, part) in parts(&path)?.iter().enumerate() {
             match part {
                 Part::Said(direction, bytes) => feed(&mut framing, *direction, bytes),
-                Part::Truth(hand) => {
+                Part::Truth(hand, streams) => {
                     let mut framed = Framed::default();
                     framing.frame(&mut framed);
-                    assert_eq!(framed.hand, *hand, "{} part {place}: {framed:?}", path.display());
+                    let said = (framed.hand, framed.streams);
+                    assert_eq!(
+                        said,
+                        (*hand, (*streams).into()),
+                        "{} part {place}: {framed:?}",
+                        path.display()
+                    );
                     truths += 1;
                 }
             }

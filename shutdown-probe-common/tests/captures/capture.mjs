@@ -36,7 +36,7 @@ async function tee(port) {
   return {
     port: await listen(server),
     // Says what the server has in hand, once everything has come to rest.
-    async truth(hand) { await rest(120); note(TRUTH, Buffer.from([HAND[hand]])); },
+    async truth(hand, streams = 0) { await rest(120); note(TRUTH, Buffer.from([HAND[hand], streams])); },
     save(name) { server.close(); fs.writeFileSync(path.join(here, name + ".capture"), Buffer.concat(parts)); },
   };
 }
@@ -54,10 +54,10 @@ function answer(request, response) {
 }
 
 // One connection's worth of requests by `ask`, with what is true meanwhile.
-async function scene(capture, ask, half = "answer") {
+async function scene(capture, ask, half = "answer", streams = 0) {
   for (const [url, hand] of [["/fast", null], ["/slow", "request"], ["/half", half], ["/fast", null]]) {
     const done = ask(url);
-    if (hand) await capture.truth(hand);
+    if (hand) await capture.truth(hand, streams);
     await done;
     await capture.truth("nothing");
   }
@@ -100,7 +100,19 @@ async function nodeHttp2() {
   const server = http2.createServer(answer);
   const capture = await tee(await listen(server));
   const session = http2.connect(`http://127.0.0.1:${capture.port}`);
-  await scene(capture, askByHttp2(session));
+  const ask = askByHttp2(session);
+  await scene(capture, ask, "answer", 1);
+  // Side by side: one is answered at once, the client leaves one, one is answered by half.
+  const slow = ["/slow", "/slow", "/fast", "/slow"].map(ask);
+  const left = session.request({ ":path": "/slow" });
+  left.on("error", () => {}).end();
+  await capture.truth("request", 4);
+  left.close(http2.constants.NGHTTP2_CANCEL);
+  await capture.truth("request", 3);
+  const half = ask("/half");
+  await capture.truth("answer", 4);
+  await Promise.all([...slow, half]);
+  await capture.truth("nothing");
   session.close();
   await rest(100);
   capture.save("node-http2");
