@@ -212,7 +212,9 @@ fn chunks(mut bytes: &[u8]) -> Result<(End, &[u8]), Apart> {
         // That crate takes no digits for 0, and a line feed alone for a part of an extension.
         let line = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
         let bare = line.ends_with(b"\n") && !line.ends_with(b"\r\n");
-        if bare || line.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) {
+        let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        // More than 13 digits are taken for nonsense before the line is whole.
+        if bare || digits > 13 || digits == 0 && !line.is_empty() {
             return Err(Apart);
         }
         let Status::Complete((head, size)) = httparse::parse_chunk_size(bytes).map_err(|_| Apart)? else {
