@@ -19,6 +19,8 @@ const TURN: Duration = Duration::from_millis(50);
 /// The part of a request's time after which the signal follows it.
 const IN_HAND: f64 = 0.4;
 const IN_HAND_MOST: Duration = Duration::from_secs(1);
+/// How many volleys are tried to meet the server with a request in its hands.
+const VOLLEYS: u32 = 5;
 /// How long before that no other request begins, beyond the time that one takes.
 const CALM: Duration = Duration::from_millis(20);
 
@@ -109,18 +111,43 @@ impl Scene<'_> {
 
     /// Sends requests, and the signal while they are in the server's hands.
     async fn strike(&self, signal: u32) -> io::Result<Instant> {
-        let mut pause = Duration::ZERO;
-        if let Some((crowd, cost, volley)) = self.load {
-            crowd.order(|orders| orders.stopping = true);
+        let Some((crowd, cost, volley)) = self.load else {
+            return self
+                .send(signal, Duration::ZERO, || true)
+                .await
+                .map(|sent| sent.unwrap_or_else(Instant::now));
+        };
+        crowd.order(|orders| orders.stopping = true);
+        let catchable = cost.is_catchable();
+        let pause = if catchable { cost.latency.mul_f64(IN_HAND).min(IN_HAND_MOST) } else { CALM };
+        for volleys_left in (0..VOLLEYS).rev() {
             crowd.volley(volley).await;
-            pause = if cost.is_catchable() { cost.latency.mul_f64(IN_HAND).min(IN_HAND_MOST) } else { CALM };
+            let log = crowd.log().clone();
+            // On a busy machine the answers may have come before the signal could be sent.
+            let is_time = move || !catchable || volleys_left == 0 || log.has_pooled_in_flight();
+            if let Some(sent) = self.send(signal, pause, is_time).await? {
+                return Ok(sent);
+            }
         }
+        Err(io::Error::other("the last volley is always followed by the signal"))
+    }
+
+    /// Sends the signal after the pause, if it is time then. On a thread of its own: the timers of the runtime are
+    /// too coarse for a request of a few milliseconds.
+    async fn send(
+        &self,
+        signal: u32,
+        pause: Duration,
+        is_time: impl FnOnce() -> bool + Send + 'static,
+    ) -> io::Result<Option<Instant>> {
         let handle = self.container.handle()?;
-        // On a thread of its own: the timers of the runtime are too coarse for a request of a few milliseconds.
         let send = move || {
             std::thread::sleep(pause);
+            if !is_time() {
+                return Ok(None);
+            }
             let now = Instant::now();
-            send_signal(&handle, signal).map(|()| now)
+            send_signal(&handle, signal).map(|()| Some(now))
         };
         tokio::task::spawn_blocking(send).await.map_err(io::Error::other)?
     }

@@ -101,7 +101,7 @@ fn errors_of_the_service_are_answers() {
 fn in_a_container_it_says_what_the_container_lacks() {
     let mount = shutdown_probe::probe::Hierarchy::find().expect("cgroup v2").mount().to_owned();
     let node = servers::node("drain");
-    let check = check(&["--runs", "1", "--quiet", "--path", "/?ms=80", "--pre-stop", "600ms"], &node);
+    let check = check(&["--runs", "1", "--quiet", "--path", "/?ms=200", "--pre-stop", "600ms"], &node);
     let inside = |script: &str| {
         let mut unshare = Command::new("unshare");
         unshare.args(["--pid", "--fork", "--mount", "--mount-proc", "sh", "-ec", script]).arg(&mount);

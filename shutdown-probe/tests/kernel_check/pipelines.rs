@@ -51,7 +51,7 @@ fn action(service: &Service, command: &str, junit: &Path) -> Ended {
     let mut script = Command::new(format!("{CI}/github/check.sh"));
     script.envs(service.environment()).env("GITHUB_ACTIONS", "true").env("CHECK_COMMAND", command);
     script
-        .env("CHECK_PATH", "/?ms=80")
+        .env("CHECK_PATH", "/?ms=200")
         .env("CHECK_PRE_STOP", "600ms")
         .env("CHECK_OPTIONS", "--runs 1 --quiet");
     script.env("CHECK_JUNIT", junit).env("CHECK_PROGRAM", env!("CARGO_BIN_EXE_shutdown-probe"));

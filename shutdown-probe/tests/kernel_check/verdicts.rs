@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A request that takes long enough to be met in the server's hands, on a machine that does other things too.
-const SLOW: &str = "/?ms=80";
+const SLOW: &str = "/?ms=200";
 const COMMON: [&str; 4] = ["--runs", "1", "--json", "--quiet"];
 /// Clients have stopped coming when the stop signal is sent: what is lost is lost in the server's hands.
 const SLEEP: [&str; 4] = ["--propagation-delay", "200ms", "--pre-stop", "300ms"];
@@ -135,7 +135,7 @@ impl Drop for Upstream {
 fn nginx_and_haproxy() {
     let upstream = Upstream::start();
     let shops = [Workshop::new(), Workshop::new(), Workshop::new(), Workshop::new()];
-    let through = |case: Case<'static>| Case { path: "/through?ms=80", ..case };
+    let through = |case: Case<'static>| Case { path: "/through?ms=200", ..case };
     play(&[
         through(Case::new("SIGTERM", "nginx", shops[0].nginx(upstream.1), "exited_without_drain")),
         through(
@@ -186,7 +186,7 @@ fn streams_and_other_loads_and_networks() {
     let streams = ["--streams", "2", "--stream-path", "/stream?ms=60000"];
     let arguments = [&COMMON[..], &SLEEP, &["--path", SLOW], &streams].concat();
     let cut = check(&arguments, &servers::node("exit")).spawn().expect("it starts");
-    let load = "exec node -e 'const ask = () => fetch(process.env.URL + \"/?ms=80\").then((it) => it.text())\
+    let load = "exec node -e 'const ask = () => fetch(process.env.URL + \"/?ms=200\").then((it) => it.text())\
                 .catch(() => new Promise((later) => setTimeout(later, 50))).then(ask); ask()'";
     let arguments = [&COMMON[..], &SLEEP, &["--load-command", load]].concat();
     let loaded = check(&arguments, &servers::node("exit")).spawn().expect("it starts");

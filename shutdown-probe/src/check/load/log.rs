@@ -87,6 +87,12 @@ impl Log {
         self.lock()[entry.0].ended = Some((Instant::now(), seen));
     }
 
+    /// Whether a pool's request is on its way or with the server.
+    pub fn has_pooled_in_flight(&self) -> bool {
+        let is_pooled = |one: &&Exchange| one.kind == Kind::Pooled && one.sent.is_some();
+        self.lock().iter().filter(is_pooled).any(|one| one.ended.is_none())
+    }
+
     /// All of them.
     pub fn all(&self) -> Vec<Exchange> {
         self.lock().clone()

@@ -14,10 +14,12 @@ pub fn notes(plan: &Plan, rounds: &[Round], judged: &[Judged], blind_spots: &[St
         && judged.iter().all(|one| one.in_flight == 0)
     {
         let millis = cost.latency.as_secs_f64() * 1e3;
-        notes.push(format!(
+        notes.push(if cost.is_catchable() {
+            format!("no request was in flight at the stop signal: this machine is too busy to meet one of {millis:.1} ms")
+        } else { format!(
             "no request was in flight at the stop signal: GET {path} takes {millis:.1} ms. Name a --path that does \
              real work, such as waiting for a database, to see what happens to one"
-        ));
+        ) });
     }
     if judged.iter().any(|one| one.cause == Cause::GraceExceeded && one.answered_after > one.in_flight) {
         notes.push(

@@ -120,7 +120,11 @@ fn lock(directory: &Path) -> io::Result<OwnedFd> {
 fn sweep(root: &Path) {
     for directory in tree::children(root) {
         let is_ours = directory.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
-        if is_ours && lock(&directory).is_ok() {
+        if !is_ours {
+            continue;
+        }
+        // Locked until it is gone: whoever has made it just now and not locked it yet makes it again.
+        if let Ok(_lock) = lock(&directory) {
             // The next `check` tries again.
             let _ = tree::remove(&directory);
         }
