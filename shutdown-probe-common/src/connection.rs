@@ -1,7 +1,7 @@
 //! What is known of one connection, and the rule that judges its end.
 
 use crate::fate::Fate;
-use crate::framing::{Framed, Hand, may_be_request};
+use crate::framing::{Framed, Hand, framing_flag, may_be_request, protocol};
 use bytemuck::{Pod, Zeroable};
 
 /// A process: a thread group id is reused, together with its start it is not.
@@ -159,7 +159,13 @@ impl Evidence {
         if self.has(flag::PREEXISTING) && !self.has(flag::READ) && self.received > 0 {
             return Fate::NotMeasured;
         }
-        if self.has(flag::SENT_IN_WINDOW) { Fate::Drained } else { Fate::ClosedIdle }
+        if self.answered_in_window() { Fate::Drained } else { Fate::ClosedIdle }
+    }
+
+    /// Whether an answer was written since the termination began: what was sent may be a GOAWAY or an alert.
+    const fn answered_in_window(&self) -> bool {
+        let tells = matches!(self.framed.protocol, protocol::HTTP2 | protocol::TLS);
+        self.has(flag::SENT_IN_WINDOW) && (!tells || self.framed.flags & framing_flag::ANSWERED != 0)
     }
 
     /// Whether the server owes an answer, or the rest of one.

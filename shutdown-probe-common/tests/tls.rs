@@ -244,3 +244,22 @@ fn unread_bytes_that_cannot_be_a_request() {
     assert!(!may_be_request(protocol::HTTP1, framing_flag::UPGRADED, 131));
     assert!(may_be_request(protocol::HTTP1, framing_flag::UPGRADED, 132));
 }
+
+#[test]
+fn updates_of_the_window_after_a_long_answer_are_no_request() {
+    let long = (Outbound, 23, 9000);
+    let acknowledged = (Outbound, 23, 26);
+    let updates = (Inbound, 23, 17 + 5 * 13);
+    check(&after_13(&[TICKET, REQUEST, acknowledged, long, updates]), Hand::Nothing);
+    check(&after_13(&[TICKET, REQUEST, acknowledged, ANSWER, updates]), Hand::Request);
+    check(&after_13(&[TICKET, REQUEST, long, updates]), Hand::Request);
+}
+
+#[test]
+fn an_opening_of_http2_alone_asks_for_nothing() {
+    let opening = (Inbound, 23, 24 + 15 + 17);
+    let acknowledged = (Outbound, 23, 26);
+    check(&after_13(&[TICKET, opening, acknowledged]), Hand::Nothing);
+    check(&after_13(&[TICKET, opening, acknowledged, (Inbound, 23, 60)]), Hand::Request);
+    check(&after_13(&[TICKET, opening]), Hand::Request);
+}

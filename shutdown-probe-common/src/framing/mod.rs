@@ -43,6 +43,9 @@ pub mod framing_flag {
     pub const GOAWAY: u8 = 1 << 1;
     /// Upgraded by 101 or CONNECT: no more requests and answers, a stream of bytes.
     pub const UPGRADED: u8 = 1 << 2;
+    /// The server has written of an answer since the termination began. Told where it writes other things
+    /// besides: of HTTP/2 and TLS.
+    pub const ANSWERED: u8 = 1 << 3;
 }
 
 /// Who wrote the bytes.

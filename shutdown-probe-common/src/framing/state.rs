@@ -137,7 +137,7 @@ impl Framing {
         match self.protocol {
             protocol::UNSEEN | protocol::HTTP1 => http1::step(self, direction, window, at, end),
             protocol::HTTP2 => http2::step(self, direction, window, at, end, in_window),
-            protocol::TLS => tls::step(self, direction, window, at, end),
+            protocol::TLS => tls::step(self, direction, window, at, end, in_window),
             _ => end.wrapping_sub(at),
         }
     }

@@ -6,6 +6,9 @@
 //!   answer. Any other of the client's is a request until the server sends one.
 //! - What the server seals before the client has asked for anything is a session ticket.
 //!
+//! - A server that seals a record of at most [`CONTROL`] bytes, no alert, speaks HTTP/2. From then on records of
+//!   the length of some WINDOW_UPDATEs are no requests, nor is a first record too short to be more than the opening.
+//!
 //! Tickets that the server writes after a request has come (both were in one read) look like an answer, but
 //! for one case: two records of one length, which is how OpenSSL sends them. So a request that came with
 //! the client's Finished, to a server that sends one ticket, is taken for answered. With early data (0-RTT)
@@ -30,6 +33,21 @@ pub(super) const CONTROL: u32 = 41;
 
 /// The most a record of TLS 1.2 has (RFC 5246, section 6.2.3); 1.3 allows less.
 const MOST: u32 = (1 << 14) + 2048;
+
+/// What sealing adds to a record: in TLS 1.2 (AES-GCM), and in 1.3.
+const SEALING_12: u32 = 24;
+const SEALING_13: u32 = 17;
+
+/// A WINDOW_UPDATE of HTTP/2, which clients send once so much of an answer has come.
+const WINDOW_UPDATE: u32 = 13;
+const LONG_ANSWER: u32 = 4096;
+
+/// A sealed alert of TLS 1.3. No frame of HTTP/2 makes a record so short.
+const ALERT: u32 = 2 + SEALING_13;
+
+/// The most a record has in which HTTP/2 is opened and nothing is asked for: the preface (24 bytes), SETTINGS with
+/// four values (33), a WINDOW_UPDATE. With a first request it is longer.
+const OPENING: u32 = 24 + 33 + WINDOW_UPDATE + SEALING_13;
 
 /// More than a Finished of TLS 1.2 has, less than the second ClientHello of 1.3: both follow a
 /// change of cipher.
@@ -86,7 +104,15 @@ struct Tls {
     flight: u16,
     /// The length of the first that looked like an answer and may be a ticket.
     first: u32,
-    unused: [u32; 7],
+    /// 1: the server has sealed what only HTTP/2 is small enough for.
+    frames: u8,
+    /// How many requests have come, as far as that matters: up to two.
+    requests: u8,
+    /// The length of the first.
+    opening: u16,
+    /// Bytes that the server has sealed since the last of the client's requests.
+    answered: u32,
+    unused: [u32; 5],
 }
 
 impl Framing {
@@ -110,15 +136,29 @@ pub(super) fn begin(framing: &mut Framing) {
     own.finished = 0;
     own.flight = 0;
     own.first = 0;
+    own.frames = 0;
+    own.requests = 0;
+    own.opening = 0;
+    own.answered = 0;
 }
 
 /// Looks at the header of a record, and says how many bytes.
 #[inline(always)]
-pub(super) fn step(framing: &mut Framing, direction: Direction, window: &Window, at: u32, end: u32) -> u32 {
+pub(super) fn step(
+    framing: &mut Framing,
+    direction: Direction,
+    window: &Window,
+    at: u32,
+    end: u32,
+    in_window: bool,
+) -> u32 {
     let half = framing.half(direction);
     let taken = half.gather(window, at, end, HEADER as u8);
     if half.count == HEADER as u8 {
         header(framing, direction);
+        if direction == Direction::Outbound && in_window && framing.outbound.marks & mark::ANSWER != 0 {
+            framing.flags |= framing_flag::ANSWERED;
+        }
     }
     taken
 }
@@ -165,12 +205,22 @@ fn client(framing: &mut Framing, kind: u8, length: u32) {
         // Before the server has sealed anything: early data.
         (APPLICATION, _) => {
             own.phase = phase::OPEN;
-            if length > CONTROL {
+            if length > CONTROL && !is_updates(own, length) {
+                own.opening = if own.requests == 0 { length as u16 } else { own.opening };
                 framing.inbound.marks = mark::REQUEST;
             }
         }
         _ => {}
     }
+}
+
+/// Whether a record of the client's is of the length of some WINDOW_UPDATEs, after an answer that asks for them.
+#[inline(always)]
+fn is_updates(own: &Tls, length: u32) -> bool {
+    let sealing = if own.flight != 0 { SEALING_13 } else { SEALING_12 };
+    let frames = length.wrapping_sub(sealing);
+    let fits = frames.is_multiple_of(WINDOW_UPDATE) && frames <= 10 * WINDOW_UPDATE;
+    own.frames != 0 && own.answered >= LONG_ANSWER && fits
 }
 
 /// The client's Finished has come; what it sealed besides is a request.
@@ -193,9 +243,14 @@ fn server(framing: &mut Framing, length: u32) {
     } else if own.phase == phase::FLIGHT {
         own.finished = if own.finished != 0 { 2 } else { u8::from(FINISHED.contains(&length)) };
     }
-    if own.phase != phase::OPEN || length <= CONTROL {
+    if own.phase != phase::OPEN {
         return;
     }
+    if length <= CONTROL {
+        own.frames |= u8::from(length != ALERT);
+        return;
+    }
+    own.answered = own.answered.saturating_add(length);
     if own.asked == 0 {
         own.tickets = 0;
     } else if own.tickets != 0 && own.first == length {
@@ -221,6 +276,8 @@ pub(super) fn skipped(framing: &mut Framing, direction: Direction) {
         let own = framing.tls();
         own.asked = 1;
         own.owed = 1;
+        own.answered = 0;
+        own.requests += u8::from(own.requests < 2);
         // Tickets are written together: what came before was an answer.
         own.tickets &= u8::from(own.first == 0);
     }
@@ -235,7 +292,9 @@ pub(super) fn frame(framing: &Framing, framed: &mut Framed) {
         return;
     }
     framed.flags |= framing_flag::LIKELY;
-    let hand = if own.owed != 0 {
+    // The preface, SETTINGS and no HEADERS: HTTP/2 has been opened, and nothing was asked for.
+    let is_opening = own.frames != 0 && own.requests == 1 && u32::from(own.opening) <= OPENING;
+    let hand = if own.owed != 0 && !is_opening {
         Hand::Request
     } else if framing.inbound.marks & mark::REQUEST != 0 {
         Hand::HalfRequest

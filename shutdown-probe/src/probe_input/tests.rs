@@ -70,7 +70,7 @@ fn connection_input(fate: Fate) -> Connection {
         unread_bytes: 3,
         response_bytes: 4,
         undelivered_bytes: 5,
-        framed: Framed { confidence: Confidence::Likely, ..Framed::default() },
+        framed: Framed::default(),
     }
 }
 
@@ -182,7 +182,8 @@ fn a_signal_tells_who_sent_it_and_what_it_met() {
 #[test]
 fn a_connection_opens_ends_and_is_judged_anew() {
     let told = |event| input(Record::Connection(connection_record(event, Fate::UnansweredRequest)));
-    let unanswered = || connection_input(Fate::UnansweredRequest);
+    let inferred = Framed { confidence: Confidence::Likely, ..Framed::default() };
+    let unanswered = || Connection { framed: inferred.clone(), ..connection_input(Fate::UnansweredRequest) };
     assert_eq!(told(connection_event::OPENED), Input::ConnectionOpened(connection_input(Fate::NotMeasured)));
     assert_eq!(told(connection_event::ENDED), Input::ConnectionEnded(unanswered()));
     assert_eq!(

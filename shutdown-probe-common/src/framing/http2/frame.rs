@@ -92,6 +92,9 @@ fn server(framing: &mut Framing, kind: u8, flags: u8, stream: u32, in_window: bo
         }
     } else {
         let ends = flags & END_STREAM != 0;
+        if in_window {
+            framing.flags |= framing_flag::ANSWERED;
+        }
         streams::begin_answer(framing, stream, kind == HEADERS && !ends);
         if ends {
             framing.outbound.marks = mark::CLOSE;

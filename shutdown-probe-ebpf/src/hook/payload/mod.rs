@@ -72,7 +72,8 @@ fn pass<S: Source, const OUTBOUND: bool>(storage: &Socket, stretch: Stretch, sou
     if known >= all || !framing.is_followed() {
         return;
     }
-    let in_window = OUTBOUND && framing.protocol == protocol::HTTP2 && is_narrating(storage);
+    let in_window =
+        OUTBOUND && matches!(framing.protocol, protocol::HTTP2 | protocol::TLS) && is_narrating(storage);
     let is_read = walk::<_, OUTBOUND>(framing, Bytes { source, place, all, known, in_window });
     let framing = storage.framing();
     if !is_read || PROTOCOLS.load() & (1 << (framing.protocol & 63)) == 0 {

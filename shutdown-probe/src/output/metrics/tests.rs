@@ -28,6 +28,7 @@ fn story(metrics: &Metrics, now: Instant) {
         Count::LateConnection { after: Duration::from_millis(410) },
         Count::Severed { fate: Fate::UnansweredRequest, cause: Cause::ExitedWithoutDrain, count: 3 },
         Count::Severed { fate: Fate::Refused, cause: Cause::ListenerClosedWhileRouted, count: 1 },
+        Count::SeveredStreams { count: 4 },
         Count::Drained { count: 5 },
         Count::NotMeasured { count: 2 },
         Count::OutboundSevered { count: 1 },
