@@ -122,24 +122,15 @@ impl Framing {
     }
 }
 
-/// The client's first byte looks like TLS. Begun late, the handshake is over.
+/// The client's first byte looks like TLS. Begun late, the handshake is over. All else is zero still.
 #[inline(always)]
 pub(super) fn begin(framing: &mut Framing) {
     framing.protocol = protocol::TLS;
-    let late = framing.flags & framing_flag::LIKELY != 0;
-    let own = framing.tls();
-    own.phase = if late { phase::OPEN } else { phase::HELLO };
-    own.changed = 0;
-    own.asked = u8::from(late);
-    own.owed = 0;
-    own.tickets = 0;
-    own.finished = 0;
-    own.flight = 0;
-    own.first = 0;
-    own.frames = 0;
-    own.requests = 0;
-    own.opening = 0;
-    own.answered = 0;
+    if framing.flags & framing_flag::LIKELY != 0 {
+        let own = framing.tls();
+        own.phase = phase::OPEN;
+        own.asked = 1;
+    }
 }
 
 /// Looks at the header of a record, and says how many bytes.
