@@ -36,9 +36,6 @@ pub struct RunArgs {
     /// Only cases of this name; `*` stands for anything
     #[arg(long = "case", value_name = "NAME")]
     pub cases: Vec<String>,
-    /// Also the cases in which only payload tells what is owed, which the daemon does not look at yet
-    #[arg(long)]
-    pub framing: bool,
     /// List the cases and what they show
     #[arg(long)]
     pub list: bool,

@@ -32,7 +32,7 @@ pub struct Outcome {
 
 /// Plays and judges; the answer is whether every case passed.
 pub fn run(options: &RunArgs) -> Result<bool> {
-    let cases = select(&options.cases, options.framing)?;
+    let cases = select(&options.cases)?;
     if options.list {
         for case in &cases {
             println!("{:<26} {}", case.name, case.about);
@@ -96,8 +96,8 @@ fn needs(cases: &[Case]) -> Vec<Tool> {
     needs
 }
 
-/// The cases that are asked for; without patterns all that bytes alone can decide.
-fn select(patterns: &[String], framing: bool) -> Result<Vec<Case>> {
+/// The cases that are asked for; without patterns all of them.
+fn select(patterns: &[String]) -> Result<Vec<Case>> {
     let mut cases = case::all();
     for pattern in patterns {
         ensure!(
@@ -107,8 +107,6 @@ fn select(patterns: &[String], framing: bool) -> Result<Vec<Case>> {
     }
     if !patterns.is_empty() {
         cases.retain(|case| patterns.iter().any(|pattern| fits(pattern, case.name)));
-    } else if !framing {
-        cases.retain(|case| !case.framing);
     }
     Ok(cases)
 }

@@ -1,7 +1,8 @@
 //! Each fate, brought about on purpose.
 
 use crate::puppet::{Address, Puppet};
-use crate::stage::{Client, Container, SHORTLY, Stage, assert_tuple, client};
+use crate::stage::{Client, Container, Directory, SHORTLY, Stage, assert_tuple, client};
+use shutdown_probe::probe::{Settings, Status};
 use shutdown_probe_common::connection::{flag, role};
 use shutdown_probe_common::fate::Fate;
 use shutdown_probe_common::record::{Record, connection_event};
@@ -31,7 +32,16 @@ impl Service {
     }
 
     fn at(address: Address) -> Self {
-        let stage = Stage::new();
+        Self::on(Stage::new(), address)
+    }
+
+    /// The same, judged by bytes alone.
+    fn without_framing() -> Self {
+        let settings = Settings { protocols: "none".parse().unwrap(), ..Settings::default() };
+        Self::on(Stage::with(Directory::new(), settings), Address::V4Loopback)
+    }
+
+    fn on(stage: Stage, address: Address) -> Self {
         let container = stage.container("service");
         let mut server = container.puppet();
         let (listener, port) = server.listen(address);
@@ -361,4 +371,21 @@ fn one_listener_of_several_may_close() {
     service.stage.wait_counted(&service.container, Fate::Refused, 1);
     let (_still, _) = service.connected();
     assert_eq!(service.stage.counters(&service.container).fates[Fate::Refused as usize], 1);
+}
+
+#[test]
+fn switched_off_framing_is_said_and_bytes_alone_judge() {
+    let mut service = Service::without_framing();
+    let verdicts = service.stage.probes.verdicts().iter();
+    let framing = verdicts.filter(|verdict| verdict.probe == "framing").collect::<Vec<_>>();
+    assert_eq!(framing.iter().map(|verdict| verdict.status).collect::<Vec<_>>(), [Status::SwitchedOff]);
+    assert_eq!(framing[0].fates_lost, [Fate::TruncatedResponse]);
+    let (_waiting, _) = service.asked();
+    let (_idle, _) = service.answered();
+    let (mut stage, container, _) = service.killed();
+    let ended = stage.ended(&container, 2);
+    let mut fates = ended.iter().map(|record| Fate::from_wire(record.fate)).collect::<Vec<_>>();
+    fates.sort();
+    assert_eq!(fates, [Some(Fate::UnansweredRequest), Some(Fate::ClosedIdle)]);
+    assert!(ended.iter().all(|record| record.evidence.framed.protocol == 0));
 }

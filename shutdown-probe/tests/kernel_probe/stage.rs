@@ -127,8 +127,13 @@ impl Stage {
 
     /// Watches this directory, with a ring of this size.
     pub fn with_ring(directory: Directory, ring_bytes: u32) -> Self {
+        Self::with(directory, Settings { ring_bytes, ..Settings::default() })
+    }
+
+    /// Watches this directory, with these settings.
+    pub fn with(directory: Directory, settings: Settings) -> Self {
         let watch = Watch::Children(directory.path().to_owned());
-        let settings = Settings { watch, ring_bytes, ..Settings::default() };
+        let settings = Settings { watch, ..settings };
         let mut probes = Probes::attach(&settings).unwrap();
         let table = probes.containers();
         let reader = probes.take_reader().unwrap();

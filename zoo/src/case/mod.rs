@@ -41,7 +41,7 @@ pub struct Case {
     pub about: &'static str,
     /// What it needs.
     pub needs: &'static [Tool],
-    /// Only payload tells what is owed: judged when asked for, until the daemon knows framing.
+    /// Bytes alone do not tell what is owed: what the daemon says of the protocol is judged too.
     pub framing: bool,
     /// The scene.
     pub play: fn(&mut Stage<'_>) -> Result<()>,

@@ -22,13 +22,18 @@ pub fn language(file: &Path) -> Option<Language> {
 }
 
 fn of(bytes: &[u8]) -> Option<Language> {
-    if bytes.chunks(GO_ALIGNMENT).any(|chunk| chunk.starts_with(GO)) {
+    if bytes.chunks(GO_ALIGNMENT).any(is_build_information) {
         Some(Language::Go)
     } else if contains(bytes, RUST) {
         Some(Language::Rust)
     } else {
         None
     }
+}
+
+/// Behind the magic stand the size of a pointer and some flags. A literal of it may be aligned by chance.
+fn is_build_information(chunk: &[u8]) -> bool {
+    chunk.strip_prefix(GO).is_some_and(|rest| matches!(rest, [4 | 8, 0..=3]))
 }
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
@@ -51,7 +56,9 @@ mod tests {
     #[test]
     fn this_program_is_made_with_rust() {
         assert_eq!(language(Path::new("/proc/self/exe")), Some(Language::Rust));
-        assert_eq!(of(b"\x7fELF............\xff Go buildinf:\x08"), Some(Language::Go));
+        // Put together here, or the literal would be one in this program.
+        let built = [b"\x7fELF............", GO, &[8, 2]].concat();
+        assert_eq!(of(&built), Some(Language::Go));
         assert_eq!(of(b"\x7fELF\xff Go buildinf:\x08"), None, "a program that only knows the words");
         assert_eq!(of(b"\xff\xff Go"), None);
     }
