@@ -38,6 +38,15 @@ pub struct Container {
     pub at_begin: Counters,
 }
 
+/// The values of the map `WATCHED`; the key is a cgroup's id.
+pub mod watched {
+    /// Each child is a container, with whatever is nested in it.
+    pub const CONTAINERS: u32 = 0;
+    /// Less this: the byte at which the names of those children have `pod` that are pods' cgroups, in which
+    /// containers are made. Other children are nothing to us.
+    pub const PODS: u32 = 1;
+}
+
 /// How long the kernel side narrates on a suspicion that nobody confirms, in ns.
 pub const SUSPICION_NS: u64 = 15_000_000_000;
 

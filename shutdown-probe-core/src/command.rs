@@ -3,6 +3,7 @@
 use crate::cause::Cause;
 use crate::closed_set::closed_set;
 use crate::identity::{ContainerId, KernelInstant};
+use crate::kubernetes::source::Source;
 use crate::report::Termination;
 use crate::signal::Disposition;
 use crate::trigger::Trigger;
@@ -56,6 +57,8 @@ pub struct Labels {
     pub workload: String,
     /// The container's name; standalone, the last part of its cgroup path.
     pub container: String,
+    /// The pod's name, for those who ask for series of each pod; empty without Kubernetes.
+    pub pod: String,
 }
 
 /// Something to count or to observe.
@@ -121,6 +124,13 @@ pub enum Count {
     LateConnection {
         /// How long after.
         after: Duration,
+        /// Where it came from; nothing without Kubernetes.
+        source: Option<Source>,
+    },
+    /// All that was to be learnt of routing: from the withdrawal of the pod's endpoint to the last connection.
+    EndpointLag {
+        /// How long; zero where none came after the withdrawal.
+        lag: Duration,
     },
     /// The recommended preStop changed.
     RecommendedPreStop {

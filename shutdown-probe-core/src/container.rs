@@ -4,13 +4,17 @@
 //! lives is an exec'd helper (a probe, `docker exec`): what befalls it or its children is no termination.
 
 use crate::command::Labels;
+use crate::engine::Settings;
 use crate::identity::{ContainerId, KernelInstant, ProcessId};
 use crate::input::{Connection, ProcessExited, Sender, Signal};
+use crate::kubernetes::cgroup_path::{Place, place};
+use crate::kubernetes::{Member, Pod};
 use crate::report;
 use crate::signal::SIGKILL;
-use crate::termination::Termination;
+use crate::termination::{Subject, Termination};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the losses of a dying process wait for the container's end to explain them.
@@ -28,11 +32,18 @@ pub(crate) struct Container {
     pub path: String,
     pub removed: bool,
     pub serving: bool,
+    /// The names under which its series began.
+    pub serves_as: Option<Labels>,
+    /// The container of a pod that it is; where only those count.
+    pub member: Option<Member>,
+    /// Not a container of its own: a pod's sandbox, a runtime's monitor.
+    pub ignored: bool,
     pub termination: Option<Termination>,
     /// Something of it was counted, so that its series are to expire with it.
     pub counted: bool,
     born_at: Option<KernelInstant>,
     main: Option<ProcessId>,
+    populated: bool,
     helpers: BTreeSet<ProcessId>,
     listeners: BTreeMap<SocketAddr, ProcessId>,
     early: VecDeque<Connection>,
@@ -44,10 +55,14 @@ impl Container {
             path: format!("/unknown-{}", id.0),
             removed: false,
             serving: false,
+            serves_as: None,
+            member: None,
+            ignored: false,
             termination: None,
             counted: false,
             born_at: None,
             main: None,
+            populated: false,
             helpers: BTreeSet::new(),
             listeners: BTreeMap::new(),
             early: VecDeque::new(),
@@ -63,11 +78,63 @@ impl Container {
         self.path.rsplit('/').find(|part| !part.is_empty()).unwrap_or("/")
     }
 
+    /// Where only pods' containers count: which one it is, by its path.
+    pub fn join(&mut self) {
+        if self.member.is_none() {
+            match place(&self.path) {
+                Place::Container(key) => self.member = Some(Member::new(key)),
+                _ => self.ignored = true,
+            }
+        }
+    }
+
+    /// What the API says of its pod now, and whether it has it no more.
+    pub fn meet(&mut self, at: KernelInstant, pod: Arc<Pod>, removed: bool) {
+        let Some(member) = &mut self.member else { return };
+        member.meet(pod);
+        member.note_removal(removed, self.main.is_some() || self.populated);
+        self.in_termination(|termination| termination.changed = true);
+        self.announce(at);
+    }
+
+    /// Its pod is to go: what happens from now on belongs to its end, if it runs. One that the API does not list may
+    /// be the sandbox.
+    fn announce(&mut self, now: KernelInstant) {
+        let Some(member) = self.member.as_ref().filter(|member| member.is_listed()) else { return };
+        let Some(deleted_at) = member.deleted_at(now) else { return };
+        let runs = self.main.is_some() || self.populated;
+        if self.ignored || (self.termination.is_none() && !runs) {
+            return;
+        }
+        let began_at = deleted_at.max(self.born_at.unwrap_or_default());
+        if runs {
+            self.drop_suspicion();
+        }
+        if self.termination.is_none() {
+            self.open(began_at);
+        }
+        self.in_termination(|termination| termination.announce(began_at));
+    }
+
+    /// The name of a process tells a sandbox: nobody asks when that ends.
+    fn look_at(&mut self, comm: &str) {
+        if self.member.as_ref().is_some_and(|member| member.is_sandbox(comm)) {
+            self.ignored = true;
+            self.termination = None;
+        }
+    }
+
     pub fn labels(&self) -> Labels {
+        if let Some(member) = &self.member {
+            return member.labels();
+        }
         Labels { container: self.name().to_owned(), ..Labels::default() }
     }
 
     pub fn described(&self) -> report::Container {
+        if let Some(member) = &self.member {
+            return member.described(&self.path);
+        }
         report::Container {
             cgroup: self.path.clone(),
             id: runtime_id(self.name()).unwrap_or_default().to_owned(),
@@ -76,8 +143,23 @@ impl Container {
         }
     }
 
+    /// What a verdict needs to know of it.
+    pub fn subject(&self, settings: &Settings) -> Subject {
+        let Some(member) = &self.member else {
+            return Subject { grace: settings.grace, ..Subject::default() };
+        };
+        let began = self.termination.as_ref().map(Termination::asked_at);
+        let trigger = began.and_then(|at| member.trigger(at));
+        Subject {
+            grace: member.grace(trigger).or(settings.grace),
+            trigger,
+            oom_killed: member.was_oom_killed(),
+        }
+    }
+
     /// A process came in from outside.
-    pub fn entered(&mut self, process: ProcessId) {
+    pub fn entered(&mut self, process: ProcessId, comm: &str) {
+        self.look_at(comm);
         match self.main {
             None => self.main = Some(process),
             Some(main) if main == process => {}
@@ -100,6 +182,10 @@ impl Container {
 
     /// A stop signal or SIGKILL was sent to one of its processes.
     pub fn signal(&mut self, mut signal: Signal) {
+        self.look_at(&signal.comm);
+        if self.ignored {
+            return;
+        }
         let from_outside = matches!(signal.sender, Sender::Outside | Sender::Kernel);
         if self.is_helper(signal.root) && signal.target != self.main.unwrap_or(signal.target) {
             return;
@@ -120,14 +206,29 @@ impl Container {
     }
 
     fn open_for_signal(&mut self, signal: &Signal) {
-        // A process that had forked away and exited well (a daemon's start) is not what a stop signal ends.
-        let superseded = self.termination.as_ref().is_some_and(|open| {
-            signal.signal != SIGKILL && !open.confirmed && !open.was_asked_for() && !open.has_losses()
-        });
-        if superseded {
-            self.termination = None;
+        if signal.signal != SIGKILL {
+            self.drop_suspicion();
         }
         self.open(signal.at);
+    }
+
+    /// The same where another main process has ended, well, before this one.
+    fn drop_suspicion_before(&mut self, exit: &ProcessExited) {
+        let ended_well = self.termination.as_ref().and_then(Termination::first_exit);
+        if ended_well.is_some_and(|first| first.code == Some(0) && first.process != exit.process) {
+            self.drop_suspicion();
+        }
+    }
+
+    /// A process that had forked away and exited well (a daemon's start, a runtime's first steps) is not what ends now.
+    fn drop_suspicion(&mut self) {
+        let is_superseded = self
+            .termination
+            .as_ref()
+            .is_some_and(|open| !open.confirmed && !open.was_asked_for() && !open.has_losses());
+        if is_superseded {
+            self.termination = None;
+        }
     }
 
     /// The OOM killer chose one of its processes.
@@ -158,12 +259,17 @@ impl Container {
 
     /// A process ended.
     pub fn exited(&mut self, exit: ProcessExited) {
+        self.look_at(&exit.comm);
+        if self.ignored {
+            return;
+        }
         if self.helpers.remove(&exit.process) || self.is_helper(exit.root) {
             return;
         }
         let is_main =
             self.is_main(exit.process, exit.is_main) || self.main.is_none() && exit.process == exit.root;
         if is_main || exit.is_init {
+            self.drop_suspicion_before(&exit);
             let at = self.early.iter().map(|loss| loss.at).min().unwrap_or(exit.at).min(exit.at);
             let is_new = self.termination.is_none();
             self.open(if exit.at.since(at) <= EARLY { at } else { exit.at });
@@ -184,6 +290,10 @@ impl Container {
 
     /// It lost its last process, or got a first one.
     pub fn populated(&mut self, at: KernelInstant, populated: bool) {
+        self.populated = populated;
+        if self.ignored {
+            return;
+        }
         if populated {
             if let Some(termination) = self.termination.as_mut().filter(|open| open.empty_at.is_some()) {
                 termination.restarted_at.get_or_insert(at);

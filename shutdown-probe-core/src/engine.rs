@@ -4,13 +4,15 @@
 //! `in_progress`) → the process has ended; after [`SETTLE`] its losses are counted → the container is empty;
 //! after the linger it is `complete`.
 
-use crate::command::{Command, Count};
+use crate::command::{Command, Count, Labels};
 use crate::container::Container;
 use crate::identity::{ContainerId, KernelInstant};
-use crate::input::Input;
+use crate::input::{EndpointStep, Input};
+use crate::kubernetes::source::{Network, private_networks};
+use crate::kubernetes::{Member, Pod, Registry};
 use crate::recommendation::History;
 use crate::report::{State, Termination as Report};
-use crate::termination::{Frame, Subject};
+use crate::termination::{Frame, Origin};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -32,11 +34,20 @@ pub struct Settings {
     pub linger: Duration,
     /// The grace period, where it is known for all containers alike.
     pub grace: Option<Duration>,
+    /// Containers are those of pods; what the API says of them comes as [`Input::Pod`].
+    pub pods: bool,
+    /// The networks of the cluster, for where late clients come from.
+    pub cluster_networks: Vec<Network>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { linger: Duration::from_secs(10), grace: None }
+        Self {
+            linger: Duration::from_secs(10),
+            grace: None,
+            pods: false,
+            cluster_networks: private_networks(),
+        }
     }
 }
 
@@ -66,8 +77,25 @@ pub struct Engine {
     boot_to_unix_ns: i64,
     containers: BTreeMap<ContainerId, Container>,
     due: BTreeMap<ContainerId, Due>,
-    histories: BTreeMap<String, History>,
+    histories: BTreeMap<Name, History>,
     commands: VecDeque<Command>,
+    registry: Registry,
+    /// The containers of each pod, by what their paths call it.
+    members: BTreeMap<String, BTreeSet<ContainerId>>,
+}
+
+/// What terminations have in common that follow each other: without Kubernetes the path, in it the workload.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Name {
+    Path(String),
+    Workload(Labels),
+}
+
+fn name_of(container: &Container) -> Name {
+    match &container.member {
+        Some(_) => Name::Workload(Labels { pod: String::new(), ..container.labels() }),
+        None => Name::Path(container.path.clone()),
+    }
 }
 
 impl Engine {
@@ -80,6 +108,8 @@ impl Engine {
             due: BTreeMap::new(),
             histories: BTreeMap::new(),
             commands: VecDeque::new(),
+            registry: Registry::default(),
+            members: BTreeMap::new(),
         }
     }
 
@@ -88,6 +118,10 @@ impl Engine {
         match input {
             Input::Clock { boot_to_unix_ns } => self.boot_to_unix_ns = boot_to_unix_ns,
             Input::RecordsLost { at, count } => self.records_lost(at, count),
+            Input::Pod { at, pod } => self.meet(at, *pod),
+            Input::PodRemoved { at, uid } => self.part(at, &uid),
+            Input::NodeAddresses { addresses, .. } => self.registry.note_node(addresses),
+            Input::Endpoint { at, pod, service, step } => self.endpoint(at, &pod, &service, step),
             input => self.handle_of_container(input),
         }
     }
@@ -98,15 +132,107 @@ impl Engine {
             return;
         }
         self.make_way_for_next_life(id, at, &input);
+        let origin = self.origin_of(&input);
+        let is_new = matches!(input, Input::ContainerAdded { .. });
         let container = self.containers.entry(id).or_insert_with(|| Container::new(id));
         let was_terminating = container.termination.is_some();
-        apply(container, input);
-        if !container.serving && container.is_listening() {
-            container.serving = true;
-            container.counted = true;
-            self.commands.push_back(Command::Count { labels: container.labels(), count: Count::Serving });
+        apply(container, input, origin);
+        if is_new && self.settings.pods {
+            self.join(id, at);
         }
+        self.note_serving(id);
         self.follow_up(id, at, was_terminating);
+    }
+
+    /// Where only pods' containers count: finds its pod.
+    fn join(&mut self, id: ContainerId, at: KernelInstant) {
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        container.join();
+        let Some(member) = &container.member else { return };
+        self.members.entry(member.key.pod.clone()).or_default().insert(id);
+        if let Some((pod, removed)) = self.registry.of(&member.key) {
+            container.meet(at, pod, removed);
+        }
+    }
+
+    /// What the API says of a pod.
+    fn meet(&mut self, at: KernelInstant, pod: Pod) {
+        let Some(pod) = self.registry.take(pod) else { return };
+        self.tell_members(at, &pod);
+    }
+
+    /// The API has a pod no more.
+    fn part(&mut self, at: KernelInstant, uid: &str) {
+        self.registry.remove(uid);
+        if let Some(pod) = self.registry.get(uid) {
+            self.tell_members(at, &pod);
+        }
+    }
+
+    fn tell_members(&mut self, at: KernelInstant, pod: &Pod) {
+        for id in self.members_of(pod) {
+            let Some(container) = self.containers.get_mut(&id) else { continue };
+            let Some(member) = &container.member else { continue };
+            let Some((pod, removed)) = self.registry.of(&member.key) else { continue };
+            let was_terminating = container.termination.is_some();
+            container.meet(at, pod, removed);
+            self.note_serving(id);
+            self.follow_up(id, at, was_terminating);
+        }
+    }
+
+    fn members_of(&self, pod: &Pod) -> Vec<ContainerId> {
+        let names = [Some(&pod.uid), pod.config_hash.as_ref()];
+        let known = names.into_iter().flatten().filter_map(|name| self.members.get(name));
+        known.flatten().copied().collect()
+    }
+
+    /// An endpoint of a pod changed.
+    fn endpoint(&mut self, at: KernelInstant, uid: &str, service: &str, step: EndpointStep) {
+        let Some(pod) = self.registry.get(uid) else { return };
+        for id in self.members_of(&pod) {
+            let Some(container) = self.containers.get_mut(&id) else { continue };
+            let was_terminating = container.termination.is_some();
+            container.in_termination(|termination| termination.endpoint(at, service, step));
+            self.follow_up(id, at, was_terminating);
+        }
+    }
+
+    /// What is known of a client that comes.
+    fn origin_of(&self, input: &Input) -> Origin {
+        let (container, local, peer) = match input {
+            Input::ConnectionOpened(connection) => (connection.container, connection.local, connection.peer),
+            Input::Refused { container, local, peer, .. } => (*container, *local, *peer),
+            _ => return Origin::default(),
+        };
+        if !self.settings.pods {
+            return Origin::default();
+        }
+        let networks = &self.settings.cluster_networks;
+        let member = self.containers.get(&container).and_then(|container| container.member.as_ref());
+        let member = member.filter(|_| self.registry.is_node(peer.ip()));
+        Origin {
+            source: Some(self.registry.source(peer.ip(), networks)),
+            probe_period: member.and_then(|member| member.probe_period(local.port())),
+        }
+    }
+
+    /// The series of what serves begin, under the names that are known; in Kubernetes not before the API tells them.
+    fn note_serving(&mut self, id: ContainerId) {
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        container.serving |= container.is_listening();
+        let is_named = container.member.as_ref().is_none_or(Member::is_listed);
+        if !container.serving || container.ignored || !is_named {
+            return;
+        }
+        let labels = container.labels();
+        if container.serves_as.as_ref() == Some(&labels) {
+            return;
+        }
+        let count = |labels, count| Command::Count { labels, count };
+        let before = container.serves_as.replace(labels.clone());
+        self.commands.extend(before.map(|before| count(before, Count::Expired)));
+        self.commands.push_back(count(labels, Count::Serving));
     }
 
     /// A container that was restarted and is stopped again: its earlier termination ends here.
@@ -204,9 +330,9 @@ impl Engine {
 
     /// Counts what is known and was not counted yet.
     fn settle(&mut self, id: ContainerId) {
-        let subject = self.subject();
         let Some(container) = self.containers.get_mut(&id) else { return };
         let labels = container.labels();
+        let subject = container.subject(&self.settings);
         let Some(termination) = container.termination.as_mut().filter(|termination| termination.confirmed)
         else {
             return;
@@ -222,24 +348,25 @@ impl Engine {
 
     /// Nothing more can come.
     fn complete(&mut self, id: ContainerId) {
-        let subject = self.subject();
         self.due.remove(&id);
         let Some(container) = self.containers.get_mut(&id) else { return };
         let labels = container.labels();
+        let subject = container.subject(&self.settings);
+        let name = name_of(container);
         let Some(termination) = &container.termination else { return };
-        if self.histories.len() >= NAMES && !self.histories.contains_key(&container.path) {
+        if self.histories.len() >= NAMES && !self.histories.contains_key(&name) {
             self.histories.pop_first();
         }
-        let history = self.histories.entry(container.path.clone()).or_default();
+        let history = self.histories.entry(name).or_default();
         if termination.was_asked_for() {
-            history.add(termination.last_late().unwrap_or_default());
+            history.add(termination.last_arrival().unwrap_or_default());
         }
         let grace_used_ratio = termination
-            .grace_used()
+            .grace_used_since_deletion()
             .zip(subject.grace)
             .map(|(used, grace)| used.as_secs_f64() / grace.as_secs_f64());
         let mut counts = vec![Count::Termination {
-            trigger: termination.trigger(),
+            trigger: termination.trigger(subject),
             cause: termination.causes(subject).0,
             duration: termination.duration(),
             grace_used_ratio,
@@ -249,6 +376,7 @@ impl Engine {
                 sleep: Duration::from_secs(found.pre_stop_seconds),
             }),
         );
+        counts.extend(termination.endpoint_lag().map(|lag| Count::EndpointLag { lag }));
         self.report(id, State::Complete);
         self.commands
             .extend(counts.into_iter().map(|count| Command::Count { labels: labels.clone(), count }));
@@ -264,9 +392,17 @@ impl Engine {
     fn forget(&mut self, id: ContainerId) {
         self.due.remove(&id);
         if let Some(container) = self.containers.remove(&id) {
-            if container.counted {
-                self.commands.push_back(Command::Count { labels: container.labels(), count: Count::Expired });
+            if let Some(member) = &container.member
+                && let Some(members) = self.members.get_mut(&member.key.pod)
+            {
+                members.remove(&id);
+                if members.is_empty() {
+                    self.members.remove(&member.key.pod);
+                }
             }
+            let counted_as = container.counted.then(|| container.labels());
+            let ended = container.serves_as.or(counted_as);
+            self.commands.extend(ended.map(|labels| Command::Count { labels, count: Count::Expired }));
             self.commands.push_back(Command::Forget { container: id });
         }
     }
@@ -284,13 +420,14 @@ impl Engine {
     fn report_of(&self, id: ContainerId, state: State) -> Option<Report> {
         let container = self.containers.get(&id)?;
         let termination = container.termination.as_ref().filter(|termination| termination.confirmed)?;
-        let history = self.histories.get(&container.path);
+        let history = self.histories.get(&name_of(container));
+        let subject = container.subject(&self.settings);
         Some(termination.report(Frame {
             id: format!("{:x}-{:x}", id.0, termination.began_at.0),
             container: container.described(),
             state,
-            recommendation: history.and_then(|history| history.recommend(self.settings.grace)),
-            subject: self.subject(),
+            recommendation: history.and_then(|history| history.recommend(subject.grace)),
+            subject,
             unix: &|at| unix_seconds(at, self.boot_to_unix_ns),
         }))
     }
@@ -305,10 +442,6 @@ impl Engine {
             }
             self.follow_up(id, at, true);
         }
-    }
-
-    fn subject(&self) -> Subject {
-        Subject { grace: self.settings.grace }
     }
 }
 
@@ -335,16 +468,22 @@ fn subject_of(input: &Input) -> Option<(ContainerId, KernelInstant)> {
         Input::ConnectionOpened(connection)
         | Input::ConnectionEnded(connection)
         | Input::ConnectionRevised { connection, .. } => (connection.container, connection.at),
-        Input::Clock { .. } | Input::RecordsLost { .. } => return None,
+        Input::Clock { .. }
+        | Input::RecordsLost { .. }
+        | Input::Pod { .. }
+        | Input::PodRemoved { .. }
+        | Input::NodeAddresses { .. }
+        | Input::Endpoint { .. } => return None,
     })
 }
 
-fn apply(container: &mut Container, input: Input) {
+/// `origin`: of the client that the input is about.
+fn apply(container: &mut Container, input: Input, origin: Origin) {
     match input {
         Input::ContainerAdded { at, path, from_birth, .. } => container.named(path, from_birth.then_some(at)),
         Input::ContainerRemoved { .. } => container.removed = true,
         Input::ContainerPopulated { at, populated, .. } => container.populated(at, populated),
-        Input::ProcessEntered { process, .. } => container.entered(process),
+        Input::ProcessEntered { process, comm, .. } => container.entered(process, &comm),
         Input::ProcessExited(exit) => container.exited(exit),
         Input::Signal(signal) => container.signal(signal),
         Input::ConnectionEnded(connection) => container.connection_ended(&connection),
@@ -354,15 +493,20 @@ fn apply(container: &mut Container, input: Input) {
         }
         Input::OomVictim { at, process, .. } => container.oom(at, process),
         Input::ConnectionOpened(connection) => {
-            container.in_termination(|termination| termination.opened(&connection));
+            container.in_termination(|termination| termination.opened(&connection, origin));
         }
         Input::SignalDelivered { process, signal, .. } => {
             container.in_termination(|termination| termination.delivered(process, signal));
         }
         Input::Refused { at, local, peer, .. } => {
-            container.in_termination(|termination| termination.refused(at, local, peer));
+            container.in_termination(|termination| termination.refused(at, local, peer, origin));
         }
         Input::Counters { grown, .. } => container.in_termination(|termination| termination.counters(&grown)),
-        Input::Clock { .. } | Input::RecordsLost { .. } => {}
+        Input::Clock { .. }
+        | Input::RecordsLost { .. }
+        | Input::Pod { .. }
+        | Input::PodRemoved { .. }
+        | Input::NodeAddresses { .. }
+        | Input::Endpoint { .. } => {}
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::closed_set::closed_set;
 use crate::identity::{ContainerId, KernelInstant, ProcessId, SocketCookie};
+use crate::kubernetes::Pod;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// One thing that happened. Inputs may come late, twice or not at all: the engine copes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -124,6 +125,38 @@ pub enum Input {
         /// What they grew by since narration began.
         grown: Counters,
     },
+    /// A pod as the API tells it; replaces what was told of it before.
+    Pod {
+        /// When this was heard.
+        at: KernelInstant,
+        /// What was heard.
+        pod: Box<Pod>,
+    },
+    /// The API has this pod no more.
+    PodRemoved {
+        /// When this was heard.
+        at: KernelInstant,
+        /// Its uid.
+        uid: String,
+    },
+    /// By which addresses the node speaks to its pods, besides those that their statuses have.
+    NodeAddresses {
+        /// When this was seen.
+        at: KernelInstant,
+        /// All of them.
+        addresses: Vec<IpAddr>,
+    },
+    /// An endpoint of a pod changed, in one Service.
+    Endpoint {
+        /// When this was heard.
+        at: KernelInstant,
+        /// The pod's uid.
+        pod: String,
+        /// The Service.
+        service: String,
+        /// What became of it.
+        step: EndpointStep,
+    },
     /// Records were lost that no container's counter names.
     RecordsLost {
         /// When this was noticed.
@@ -131,6 +164,18 @@ pub enum Input {
         /// How many.
         count: u64,
     },
+}
+
+/// How far the withdrawal of an endpoint has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointStep {
+    /// Ready: new connections are sent to it.
+    Ready,
+    /// Not ready any more: no new connections should be.
+    NotReady,
+    /// Out of the Service's slices.
+    Removed,
 }
 
 /// A process ended.

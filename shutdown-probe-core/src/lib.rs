@@ -10,6 +10,7 @@ pub mod command;
 pub mod engine;
 pub mod identity;
 pub mod input;
+pub mod kubernetes;
 pub mod recommendation;
 pub mod report;
 pub mod signal;

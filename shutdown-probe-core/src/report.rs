@@ -68,6 +68,18 @@ pub struct Termination {
     pub recommendation: Option<Recommendation>,
     /// What the probe can vouch for.
     pub measured: Measured,
+    /// The time between the deletion of its pod and the stop signal, in Kubernetes.
+    #[serde(default)]
+    pub announced: Option<Announced>,
+    /// How its endpoints were withdrawn, in Kubernetes and where it had any.
+    #[serde(default)]
+    pub routing: Option<Routing>,
+    /// Connections of the kubelet's probes: neither clients nor losses, and counted nowhere else.
+    #[serde(default)]
+    pub kubelet_probes_total: u64,
+    /// The late connections by where they came from, in Kubernetes.
+    #[serde(default)]
+    pub late_by_source: BTreeMap<String, u64>,
 }
 
 /// Whether more may come.
@@ -95,6 +107,65 @@ pub struct Container {
     pub pod: Option<Pod>,
     /// Its workload, in Kubernetes.
     pub workload: Option<Workload>,
+    /// What its spec says of its end, in Kubernetes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<Spec>,
+}
+
+/// What the spec of a container says of its end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Spec {
+    /// `container`, `init`, `sidecar` (an init container that is restarted) or `ephemeral`.
+    pub kind: String,
+    /// `terminationGracePeriodSeconds` of the pod.
+    pub grace_seconds: Option<u32>,
+    /// Its preStop hook, in words; nothing where it has none.
+    pub pre_stop: Option<String>,
+    /// The stop signal that it asks for; nothing where that is left to the image.
+    pub stop_signal: Option<String>,
+    /// Its command is a shell's: PID 1 may be the shell. Nothing where the command is the image's.
+    pub command_is_shell: Option<bool>,
+    /// It has a readiness probe.
+    pub readiness_probe: bool,
+    /// It has a liveness probe.
+    pub liveness_probe: bool,
+    /// It has a startup probe.
+    pub startup_probe: bool,
+    /// The pod has the node's network.
+    pub host_network: bool,
+    /// The containers of the pod share a PID namespace: PID 1 is the sandbox.
+    pub shared_process_namespace: bool,
+    /// How often it was restarted before.
+    pub restarts: u32,
+}
+
+/// From the deletion of the pod to the stop signal: the time of preStop hooks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Announced {
+    /// When the deletion began.
+    pub at: f64,
+    /// How long after it the stop signal came; nothing where none came yet, or at all.
+    pub stop_signal_after_seconds: Option<f64>,
+    /// Connections that were opened in between.
+    pub connections: u64,
+    /// How long after the deletion the last connection came, in whichever phase.
+    pub last_connection_after_seconds: Option<f64>,
+}
+
+/// How the endpoints of the pod were withdrawn.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Routing {
+    /// The Services that had it as an endpoint.
+    pub services: Vec<String>,
+    /// How long after the deletion the last of them had it not ready any more.
+    pub not_ready_after_seconds: Option<f64>,
+    /// How long after the deletion the last of them had it no more.
+    pub removed_after_seconds: Option<f64>,
+    /// How long after it was not ready the last connection came; 0 where none came.
+    pub lag_seconds: Option<f64>,
+    /// Attempts that reached the node after the pod's network was gone, and died without an answer.
+    pub unanswered_attempts: String,
 }
 
 /// A pod.
@@ -112,6 +183,8 @@ pub struct Pod {
 pub struct Workload {
     pub kind: String,
     pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
 }
 
 /// The first stop signal.

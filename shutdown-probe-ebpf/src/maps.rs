@@ -29,9 +29,9 @@ pub static CGROUPS: HashMap<u64, u64> = HashMap::with_max_entries(16_384, BPF_F_
 #[map]
 pub static CONTAINERS: HashMap<u64, Container> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
 
-/// The cgroups whose children are containers.
+/// The cgroups in which containers are made, and those in which pods are: see `watched`.
 #[map]
-pub static WATCHED: HashMap<u64, u8> = HashMap::with_max_entries(64, BPF_F_NO_PREALLOC);
+pub static WATCHED: HashMap<u64, u32> = HashMap::with_max_entries(4_096, BPF_F_NO_PREALLOC);
 
 /// Where the containers listen, or did.
 #[map]

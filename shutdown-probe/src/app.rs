@@ -6,12 +6,14 @@
 
 use crate::admin::{self, Limits, ProbeStatus, Readiness, Shared, Stage};
 use crate::cli::RunArgs;
-use crate::config::{File, Log, Observe, Serve};
+use crate::config::{File, Kubernetes, Log, Observe, Serve};
 use crate::exit::{Exit, Failure, OrExit};
+use crate::kube::access::Access;
+use crate::kube::{self, Link};
 use crate::live::{self, Health, Live};
-use crate::output::Outputs;
 use crate::output::metrics::Metrics;
 use crate::output::store::Store;
+use crate::output::{Events, Journal, Outputs, Voices};
 use crate::probe::Status;
 use crate::recording::{Header, Recorder};
 use crate::{kernel, logging, privileges, session};
@@ -25,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 /// # Errors
 /// What is wrong with the configuration, missing on this node, or was the first thing to fail.
 pub fn run(args: RunArgs) -> Result<Exit, Failure> {
-    let Config { observe, serve, log } = configure(args)?;
+    let Config { observe, serve, log, kubernetes } = configure(args)?;
     logging::start(log);
     live::check(&observe)?;
     let listener = admin::bind(serve.listen)?;
@@ -33,8 +35,10 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
     let listen = listener.local_addr().or_exit(Exit::Internal, || "cannot listen")?;
     tracing::info!(version = VERSION, kernel, %listen, "starting");
 
-    let shared = share(&observe, &serve, &kernel)?;
-    let outputs = outputs(&shared, &observe, &serve, kernel)?;
+    let shared = share(&observe, &serve, kubernetes.as_ref(), &kernel)?;
+    let (link, worker) = kubernetes.map(|kubernetes| kube::link(kubernetes.link)).unzip();
+    let voices = voices(&serve, link.as_ref())?;
+    let outputs = outputs(&shared, &observe, &serve, kernel, voices)?;
     let runtime = start_runtime()?;
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
@@ -49,10 +53,25 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
     let remaining = session::give_up_privileges(&live)?;
     let capabilities = remaining.effective.join(",");
     tracing::info!(capabilities, bounding_kept = remaining.bounding_kept, "privileges given up");
-    announce(live.probes(), &shared);
+    let probes = live.probes();
+    announce(&probes, &shared);
+    let access = link.map(|link| {
+        live.listen(link.inputs);
+        link.access
+    });
+    if let Some(worker) = worker {
+        let stop = stop.clone();
+        let work = async {
+            worker.run(stop).await;
+            Ok(())
+        };
+        tasks.spawn_on(work, runtime.handle());
+    }
+    let mut granted = Granted { access, changes: 0, probes };
 
     let after_turn = |outputs: &mut Outputs, health: Option<&Health>| {
         outputs.after_turn(health);
+        granted.tell(&shared);
         Ok(())
     };
     let outcome = runtime.block_on(async {
@@ -79,32 +98,83 @@ struct Config {
     observe: Observe,
     serve: Serve,
     log: Log,
+    /// Nothing: standalone.
+    kubernetes: Option<Kubernetes>,
+}
+
+/// The verdicts on the probes, and on what the Kubernetes API allows, which changes.
+struct Granted {
+    access: Option<Arc<Access>>,
+    changes: u64,
+    probes: Vec<ProbeStatus>,
+}
+
+impl Granted {
+    /// Tells them where they are asked for, if there is news.
+    fn tell(&mut self, shared: &Shared) {
+        let Some(access) = &self.access else { return };
+        let changes = access.changes();
+        if std::mem::replace(&mut self.changes, changes) == changes {
+            return;
+        }
+        let needs = access.statuses();
+        for need in &needs {
+            shared.metrics.set_verdict(&need.probe, &Status::ALL.map(Status::as_str), &need.verdict);
+        }
+        if let Stage::Observing(_) = shared.readiness.stage() {
+            let all: Vec<_> = self.probes.iter().cloned().chain(needs).collect();
+            shared.readiness.enter(Stage::Observing(all.into()));
+        }
+    }
 }
 
 /// Joins what was given by flag and environment with the file, and checks it.
 fn configure(args: RunArgs) -> Result<Config, Failure> {
     let file = File::read(args.config.as_deref())?;
-    if !args.standalone.or(file.standalone).unwrap_or(false) {
-        return Err(Failure::new(Exit::Usage, without_standalone()));
+    let is_standalone = args.standalone.or(file.standalone).unwrap_or(false);
+    let kubernetes = args.kubernetes.or(file.kubernetes);
+    if !is_standalone && !Kubernetes::is_there(&kubernetes) {
+        return Err(Failure::new(Exit::Usage, NO_CLUSTER));
+    }
+    let kubernetes = (!is_standalone).then(|| Kubernetes::check(kubernetes)).transpose()?;
+    let mut observe = Observe::check(args.observe.or(file.observe))?;
+    if let Some(kubernetes) = &kubernetes {
+        (observe.pods, observe.engine.pods) = (true, true);
+        if let Some(networks) = &kubernetes.cluster_networks {
+            observe.engine.cluster_networks.clone_from(networks);
+        }
     }
     Ok(Config {
-        observe: Observe::check(args.observe.or(file.observe))?,
+        observe,
         serve: Serve::check(args.serve.or(file.serve))?,
         log: Log::check(args.log.or(file.log)),
+        kubernetes,
     })
 }
 
-fn without_standalone() -> &'static str {
-    if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
-        "this version does not look up pods and workloads in Kubernetes yet; `run --standalone --watch-cgroup DIR` \
-         observes their containers by cgroup, DIR being a pod's cgroup"
-    } else {
-        "this is no Kubernetes cluster; use `run --standalone`, for which every cgroup is a container"
-    }
+const NO_CLUSTER: &str = "this is no pod of a Kubernetes cluster; use `run --kubeconfig FILE` on a node of one, or \
+                          `run --standalone`, for which every cgroup is a container";
+
+/// Who else is told of terminations.
+fn voices(serve: &Serve, link: Option<&Link>) -> Result<Voices, Failure> {
+    let journal = serve.journal.unwrap_or(link.is_some()).then(Journal::start).transpose();
+    Ok(Voices {
+        journal: journal.or_exit(Exit::Internal, || "cannot start the journal")?,
+        events: link.map(|link| Events::new(link.events.clone(), Arc::clone(&link.unsaid))),
+    })
 }
 
-fn share(observe: &Observe, serve: &Serve, kernel: &str) -> Result<Shared, Failure> {
-    let metrics = Metrics::new(&observe.stop_signals, serve.series_expiry);
+fn share(
+    observe: &Observe,
+    serve: &Serve,
+    kubernetes: Option<&Kubernetes>,
+    kernel: &str,
+) -> Result<Shared, Failure> {
+    let (signals, expiry) = (&observe.stop_signals, serve.series_expiry);
+    let metrics = match kubernetes {
+        Some(kubernetes) => Metrics::in_kubernetes(signals, expiry, &kubernetes.metric_labels),
+        None => Metrics::new(signals, expiry),
+    };
     let metrics = metrics.or_exit(Exit::Internal, || "cannot register metrics")?;
     metrics.set_build(VERSION, kernel);
     Ok(Shared {
@@ -114,12 +184,18 @@ fn share(observe: &Observe, serve: &Serve, kernel: &str) -> Result<Shared, Failu
     })
 }
 
-fn outputs(shared: &Shared, observe: &Observe, serve: &Serve, kernel: String) -> Result<Outputs, Failure> {
+fn outputs(
+    shared: &Shared,
+    observe: &Observe,
+    serve: &Serve,
+    kernel: String,
+    voices: Voices,
+) -> Result<Outputs, Failure> {
     let recording = match &serve.record {
         Some(path) => Some((path.clone(), Recorder::create(path, &Header::new(&observe.engine, kernel))?)),
         None => None,
     };
-    Ok(Outputs::new(shared.store.clone(), shared.metrics.clone(), recording))
+    Ok(Outputs::new(shared.store.clone(), shared.metrics.clone(), recording, voices))
 }
 
 /// One worker serves; the probes are read by the thread that attached them.
@@ -137,8 +213,8 @@ fn start_runtime() -> Result<Runtime, Failure> {
 }
 
 /// Says what became of each probe, everywhere it is told.
-fn announce(probes: Vec<ProbeStatus>, shared: &Shared) {
-    for probe in &probes {
+fn announce(probes: &[ProbeStatus], shared: &Shared) {
+    for probe in probes {
         shared.metrics.set_verdict(&probe.probe, &Status::ALL.map(Status::as_str), &probe.verdict);
         if let Some(reason) = &probe.reason {
             let not_measured = probe.fates_lost.join(",");

@@ -1,12 +1,13 @@
 //! What can be typed. Defaults and checks are in [`crate::config`].
 
 use crate::check::{CheckArgs, GuardArgs};
-use crate::config::{LogOptions, ObserveOptions, ServeOptions};
+use crate::config::{KubernetesOptions, LogOptions, ObserveOptions, ServeOptions};
 use crate::exit::Exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 use crate::admin::Since;
+use crate::command::kubectl::Subject;
 use crate::config::Span;
 
 const EXAMPLES: &str = "\
@@ -14,6 +15,7 @@ Examples:
   shutdown-probe check -- node server.js   does this service shut down properly?
   shutdown-probe doctor             would it work here?
   shutdown-probe watch              see terminations as they happen
+  shutdown-probe run                the daemon, in a pod of each node
   shutdown-probe run --standalone   the daemon, beside Docker, systemd or Nomad
   shutdown-probe report             what the daemon saw of late
 ";
@@ -37,6 +39,8 @@ Examples:
 
 const RUN_EXAMPLES: &str = "\
 Examples:
+  shutdown-probe run                          in a pod of a DaemonSet
+  shutdown-probe run --kubeconfig FILE        on a node, outside a pod
   shutdown-probe run --standalone
   shutdown-probe run --standalone --watch-cgroup /sys/fs/cgroup/system.slice
   shutdown-probe run --standalone --listen 0.0.0.0:9464 --grace 30s --log-format json
@@ -88,6 +92,15 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   shutdown-probe replay rollout.jsonl
   shutdown-probe replay rollout.jsonl --json | jq '.terminations[].cause'
+";
+
+const KUBECTL_EXAMPLES: &str = "\
+Examples:
+  shutdown-probe kubectl report pod/web-5d4f-x7 -n shop
+  shutdown-probe kubectl report deployment/web -n shop --since 1h
+  shutdown-probe kubectl report node/node-a
+As a plugin, the same binary under the name kubectl-shutdown_probe:
+  kubectl shutdown-probe report deployment/web -n shop
 ";
 
 const GENERATE_EXAMPLES: &str = "\
@@ -142,6 +155,9 @@ pub enum Command {
     /// Judge a recording again, and print the terminations in it
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(ReplayArgs),
+    /// Ask the daemons of a cluster; as a plugin: `kubectl shutdown-probe`
+    #[command(after_help = KUBECTL_EXAMPLES)]
+    Kubectl(KubectlArgs),
     /// Print what is made from the program itself
     #[command(hide = true, after_help = GENERATE_EXAMPLES)]
     Generate(GenerateArgs),
@@ -170,6 +186,9 @@ pub struct RunArgs {
     #[expect(missing_docs, reason = "clap would print it as help")]
     #[command(flatten)]
     pub serve: ServeOptions,
+    #[expect(missing_docs, reason = "clap would print it as help")]
+    #[command(flatten)]
+    pub kubernetes: KubernetesOptions,
     #[expect(missing_docs, reason = "clap would print it as help")]
     #[command(flatten)]
     pub log: LogOptions,
@@ -212,6 +231,9 @@ pub struct ReportArgs {
 /// The arguments of `doctor`.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
+    /// Look at this cluster's API, too; in a pod, at that of its own
+    #[arg(long, value_name = "FILE", env = "SHUTDOWN_PROBE_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -240,6 +262,59 @@ pub struct ReplayArgs {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// The arguments of `kubectl`.
+#[derive(Args, Debug)]
+pub struct KubectlArgs {
+    /// What to ask.
+    #[command(subcommand)]
+    pub command: KubectlCommand,
+}
+
+/// What to ask the daemons of a cluster.
+#[derive(Debug, Subcommand)]
+pub enum KubectlCommand {
+    /// What they saw of late: of a pod, a workload, a node, or all
+    Report(KubectlReportArgs),
+}
+
+/// The arguments of `kubectl report`.
+#[derive(Args, Debug)]
+pub struct KubectlReportArgs {
+    /// A pod, or KIND/NAME: pod/web-1, deployment/web, node/node-a
+    #[arg(value_name = "SUBJECT")]
+    pub subject: Option<Subject>,
+    /// The namespace of the pod or workload [default: the context's]
+    #[arg(short, long, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// Of all namespaces
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+    /// The kubeconfig to use
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context to use
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// Only those that had not ended by then: a date (RFC 3339) or a duration such as 10m
+    #[arg(long, value_name = "TIME", value_parser = checked_since)]
+    pub since: Option<String>,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: u16,
+    /// Print JSON as the API gives it
+    #[arg(long)]
+    pub json: bool,
+    /// Where the daemons run
+    #[arg(long, value_name = "NAME", default_value = "shutdown-probe")]
+    pub daemon_namespace: String,
+    /// By which labels they are found
+    #[arg(long, value_name = "LABELS", default_value = "app.kubernetes.io/name=shutdown-probe")]
+    pub daemon_selector: String,
+    /// Where they listen
+    #[arg(long, value_name = "PORT", default_value_t = 9464)]
+    pub daemon_port: u16,
 }
 
 /// The arguments of `generate`.

@@ -12,6 +12,7 @@ pub mod command;
 pub mod config;
 pub mod exit;
 pub mod kernel;
+pub mod kube;
 pub mod live;
 pub mod logging;
 pub mod output;
@@ -25,11 +26,26 @@ pub mod witness;
 use clap::Parser;
 use exit::{Exit, Failure};
 use output::console::escape::escape;
+use std::ffi::OsString;
 use std::io::{BufWriter, Write};
+use std::path::Path;
+
+/// The name under which kubectl finds its plugin, for `kubectl shutdown-probe`.
+const PLUGIN: &str = "kubectl-shutdown_probe";
+
+/// The command line; that of the plugin is the one of `kubectl`.
+fn arguments(given: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<_> = given.into_iter().collect();
+    let name = arguments.first().map(Path::new).and_then(Path::file_stem);
+    if name.is_some_and(|name| name == PLUGIN) {
+        arguments.insert(1, "kubectl".into());
+    }
+    arguments
+}
 
 /// Does what the command line says, and says how the program ends.
 pub fn main() -> Exit {
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::Cli::try_parse_from(arguments(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() { exit_for_usage() } else { Exit::Success };
@@ -56,4 +72,18 @@ pub fn main() -> Exit {
 fn exit_for_usage() -> Exit {
     let is_check = std::env::args_os().nth(1).is_some_and(|command| command == "check");
     if is_check { Exit::NotMeasured } else { Exit::Usage }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plugin_is_the_same_program() {
+        let of = |line: &[&str]| arguments(line.iter().map(OsString::from));
+        let plugin = of(&["/usr/bin/kubectl-shutdown_probe", "report", "web"]);
+        assert_eq!(plugin, ["/usr/bin/kubectl-shutdown_probe", "kubectl", "report", "web"]);
+        assert_eq!(of(&["shutdown-probe", "doctor"]), ["shutdown-probe", "doctor"]);
+        assert!(of(&[]).is_empty());
+    }
 }

@@ -4,6 +4,7 @@ use super::{Subject, Termination};
 use crate::cause::Cause;
 use crate::command::Count;
 use crate::command::KillReason;
+use crate::kubernetes::source::Source;
 use crate::signal::Disposition;
 use shutdown_probe_common::fate::Fate;
 use std::time::Duration;
@@ -27,7 +28,8 @@ impl Termination {
         counts
             .extend(some(self.take(Fate::OutboundUnanswered)).map(|count| Count::OutboundSevered { count }));
         counts.extend(some(self.take_drained()).map(|count| Count::Drained { count }));
-        counts.extend(self.take_late().into_iter().map(|after| Count::LateConnection { after }));
+        let late = self.take_late().into_iter();
+        counts.extend(late.map(|(after, source)| Count::LateConnection { after, source }));
         counts
     }
 
@@ -37,7 +39,7 @@ impl Termination {
     }
 
     /// Late arrivals since this was last asked.
-    fn take_late(&mut self) -> Vec<Duration> {
+    fn take_late(&mut self) -> Vec<(Duration, Option<Source>)> {
         std::mem::take(&mut self.late)
     }
 

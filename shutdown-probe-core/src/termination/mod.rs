@@ -6,21 +6,27 @@
 
 mod counts;
 mod ledger;
+mod origin;
 mod render;
+mod routing;
 mod timeline;
 mod verdict;
 
 use crate::cause::Cause;
 use crate::identity::{KernelInstant, ProcessId};
 use crate::input::{Connection, Handler, ProcessExited, Role, Sender, Signal};
+use crate::kubernetes::source::Source;
 use crate::signal::SIGKILL;
 use ledger::Ledger;
+use origin::Probes;
+use routing::Routing;
 use shutdown_probe_common::fate::Fate;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 use timeline::Timeline;
 
+pub(crate) use origin::Origin;
 pub(crate) use render::Frame;
 pub(crate) use verdict::Subject;
 
@@ -28,6 +34,8 @@ pub(crate) use verdict::Subject;
 const SAME_ACT: Duration = Duration::from_millis(100);
 /// A handler that re-raises within this time has done nothing else.
 const AT_ONCE: Duration = Duration::from_millis(500);
+/// A deletion that is heard of so soon after the stop signal is what sent it.
+const HEARD_LATE: Duration = Duration::from_secs(2);
 /// How many processes are remembered by identity.
 const PROCESSES: usize = 4_096;
 /// How many late arrivals are remembered one by one.
@@ -78,6 +86,14 @@ pub(crate) struct Termination {
     pub changed: bool,
     stop: Option<Stop>,
     kill: Option<Kill>,
+    /// When the deletion of its pod began.
+    announced: Option<KernelInstant>,
+    /// Connections opened between that and the first act of the shutdown.
+    opened_announced: u64,
+    last_arrival_at: Option<KernelInstant>,
+    routing: Routing,
+    late_by_source: BTreeMap<Source, u64>,
+    probes: Probes,
     exits: Vec<ProcessExited>,
     principal_exit: Option<usize>,
     received: BTreeMap<ProcessId, Received>,
@@ -90,7 +106,7 @@ pub(crate) struct Termination {
     listener_closed: bool,
     listener_opened: bool,
     ledger: Ledger,
-    late: Vec<Duration>,
+    late: Vec<(Duration, Option<Source>)>,
     late_total: u64,
     last_late: Option<Duration>,
     timeline: Timeline,
@@ -115,6 +131,12 @@ impl Termination {
             changed: true,
             stop: None,
             kill: None,
+            announced: None,
+            opened_announced: 0,
+            last_arrival_at: None,
+            routing: Routing::default(),
+            late_by_source: BTreeMap::new(),
+            probes: Probes::default(),
             exits: Vec::new(),
             principal_exit: None,
             received: BTreeMap::new(),
@@ -143,6 +165,43 @@ impl Termination {
     pub fn confirm(&mut self) {
         self.changed |= !self.confirmed;
         self.confirmed = true;
+    }
+
+    /// Its pod is to go, since then. No stop signal need have been sent.
+    pub fn announce(&mut self, at: KernelInstant) {
+        let ended_at = self.empty_at.or_else(|| self.principal_exit_at());
+        if ended_at.is_some_and(|ended| ended < at) {
+            return;
+        }
+        self.confirm();
+        // The kubelet may hear of it before us, and be faster.
+        let at = self
+            .stop
+            .as_ref()
+            .map(|stop| stop.at)
+            .filter(|&stop| stop <= at && at.since(stop) < HEARD_LATE)
+            .unwrap_or(at);
+        let stopped_before = self.stop.as_ref().is_some_and(|stop| stop.at < at);
+        if self.announced.is_none() && !stopped_before && self.restarted_at.is_none() {
+            self.changed = true;
+            self.announced = Some(at);
+            self.timeline.announced(at);
+        }
+    }
+
+    /// Whether the shutdown itself has begun: before that, what ends is everyday business.
+    fn is_shutting_down(&self) -> bool {
+        self.announced.is_none()
+            || self.stop.is_some()
+            || self.kill.is_some()
+            || self.listener_closed
+            || self.cause_is_known()
+    }
+
+    /// When it was asked to end; when it began, if nobody asked.
+    pub fn asked_at(&self) -> KernelInstant {
+        let stop = self.stop.as_ref().map(|stop| stop.at);
+        stop.or(self.kill.as_ref().map(|kill| kill.at)).unwrap_or(self.began_at)
     }
 
     /// Whether anything was severed so far.
@@ -258,7 +317,9 @@ impl Termination {
         if new > 0 || is_target {
             self.timeline.exited(&exit);
         }
-        if new > held {
+        // A main process that had ended well was the first step of this one.
+        let was_a_step = self.principal().is_some_and(|held| held.is_main && held.code == Some(0));
+        if new > held || (new == held && was_a_step) {
             self.principal_exit = Some(self.exits.len());
         }
         self.exits.push(ProcessExited { is_main, ..exit });
@@ -277,18 +338,22 @@ impl Termination {
     }
 
     /// A connection was opened.
-    pub fn opened(&mut self, connection: &Connection) {
+    pub fn opened(&mut self, connection: &Connection, origin: Origin) {
         if connection.role == Role::Server
             && !self.is_over_for(connection)
             && self.ledger.opened_late(connection.cookie)
+            && !self.probes.opened(connection, self.began_at, origin)
         {
-            self.arrived_late(connection.at);
+            self.arrived(connection.at, origin.source);
         }
     }
 
     /// A connection ended.
     pub fn ended(&mut self, connection: &Connection) {
-        if self.is_over_for(connection) || !self.ledger.ended(connection) {
+        if self.is_over_for(connection) || !self.is_shutting_down() || self.probes.has(connection.cookie) {
+            return;
+        }
+        if !self.ledger.ended(connection) {
             return;
         }
         self.changed = true;
@@ -307,7 +372,11 @@ impl Termination {
 
     /// What came after the end of a connection changed its fate.
     pub fn revised(&mut self, connection: &Connection) {
-        let is_ours = self.ledger.knows(connection.cookie) || !self.is_over_for(connection);
+        if self.probes.has(connection.cookie) {
+            return;
+        }
+        let is_ours = self.ledger.knows(connection.cookie)
+            || (!self.is_over_for(connection) && self.is_shutting_down());
         if is_ours && self.ledger.revised(connection) {
             self.changed = true;
             if connection.fate.0.is_severed() {
@@ -317,10 +386,12 @@ impl Termination {
     }
 
     /// A connection attempt was refused.
-    pub fn refused(&mut self, at: KernelInstant, local: SocketAddr, peer: SocketAddr) {
-        if at >= self.began_at && self.ledger.refused(at, local, peer) {
+    pub fn refused(&mut self, at: KernelInstant, local: SocketAddr, peer: SocketAddr, origin: Origin) {
+        let is_ours = at >= self.began_at && self.is_shutting_down();
+        let is_client = is_ours && !self.probes.refused(at, peer, self.began_at, origin);
+        if is_client && self.ledger.refused(at, local, peer) {
             self.changed = true;
-            self.arrived_late(at);
+            self.arrived(at, origin.source);
             self.timeline.severed(at, Fate::Refused, peer);
         }
     }
@@ -342,7 +413,7 @@ impl Termination {
         if open {
             self.listener_opened = true;
             self.note_listening([process]);
-        } else if !by_death && self.stop.is_some() {
+        } else if !by_death && (self.stop.is_some() || self.announced.is_some()) {
             self.acted = true;
             self.listener_closed = true;
         }
@@ -369,12 +440,21 @@ impl Termination {
         }
     }
 
-    fn arrived_late(&mut self, at: KernelInstant) {
+    /// A client came: late, or while the shutdown was but announced.
+    fn arrived(&mut self, at: KernelInstant, source: Option<Source>) {
+        self.last_arrival_at = self.last_arrival_at.max(Some(at));
+        if !self.is_shutting_down() || self.stop.as_ref().is_some_and(|stop| at < stop.at) {
+            self.opened_announced += 1;
+            return;
+        }
         let after = at.since(self.reference());
         self.late_total += 1;
         self.last_late = self.last_late.max(Some(after));
+        if let Some(source) = source {
+            *self.late_by_source.entry(source).or_default() += 1;
+        }
         if self.late.len() < LATE_ARRIVALS {
-            self.late.push(after);
+            self.late.push((after, source));
         }
     }
 
@@ -390,6 +470,11 @@ impl Termination {
 
     fn principal(&self) -> Option<&ProcessExited> {
         self.principal_exit.and_then(|index| self.exits.get(index))
+    }
+
+    /// How the first of its processes to end did so.
+    pub fn first_exit(&self) -> Option<&ProcessExited> {
+        self.exits.first()
     }
 
     /// When its main process ended.

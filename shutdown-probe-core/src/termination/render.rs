@@ -29,7 +29,7 @@ impl Termination {
             state,
             container,
             began_at: unix(self.began_at),
-            trigger: self.trigger(),
+            trigger: self.trigger(subject),
             cause,
             other_causes,
             summary: String::new(),
@@ -55,6 +55,14 @@ impl Termination {
             timeline: self.report_timeline(unix),
             recommendation,
             measured: self.report_measured(),
+            announced: self.report_announced(unix),
+            routing: self.report_routing(),
+            kubelet_probes_total: self.probes.total(),
+            late_by_source: self
+                .late_by_source
+                .iter()
+                .map(|(source, &count)| (source.as_str().to_owned(), count))
+                .collect(),
         };
         report.advice = advice::of(&report);
         report.summary = summary::of(&report);
@@ -120,8 +128,27 @@ impl Termination {
         self.ledger.listed().iter().map(severed).collect()
     }
 
+    fn report_announced(&self, unix: &dyn Fn(KernelInstant) -> f64) -> Option<report::Announced> {
+        let announced = self.announced?;
+        let after = |at: KernelInstant| at.since(announced).as_secs_f64();
+        Some(report::Announced {
+            at: unix(announced),
+            stop_signal_after_seconds: self.stop.as_ref().map(|stop| after(stop.at)),
+            connections: self.opened_announced,
+            last_connection_after_seconds: self.last_arrival_at.map(after),
+        })
+    }
+
     fn phase(&self, at: KernelInstant) -> Phase {
-        if self.empty_at.is_some_and(|empty| at > empty) { Phase::Gone } else { Phase::Draining }
+        if self.announced.is_some() && self.stop.as_ref().is_none_or(|stop| at < stop.at) && !self.is_gone(at)
+        {
+            return Phase::Announced;
+        }
+        if self.is_gone(at) { Phase::Gone } else { Phase::Draining }
+    }
+
+    fn is_gone(&self, at: KernelInstant) -> bool {
+        self.empty_at.is_some_and(|empty| at > empty)
     }
 
     fn report_timeline(&self, unix: &dyn Fn(KernelInstant) -> f64) -> Vec<TimelineEntry> {

@@ -1,7 +1,7 @@
 //! What happened, in order, for people.
 
 use crate::identity::{KernelInstant, ProcessId};
-use crate::input::{ProcessExited, Sender, Signal};
+use crate::input::{EndpointStep, ProcessExited, Sender, Signal};
 use crate::signal;
 use shutdown_probe_common::fate::Fate;
 use std::net::SocketAddr;
@@ -30,6 +30,20 @@ impl Timeline {
         } else {
             self.dropped += 1;
         }
+    }
+
+    pub fn announced(&mut self, at: KernelInstant) {
+        self.push(at, "announced", "its pod was deleted".to_owned());
+    }
+
+    pub fn endpoint(&mut self, at: KernelInstant, service: &str, step: EndpointStep) {
+        let (event, became) = match step {
+            EndpointStep::Ready => ("endpoint_ready", "is ready"),
+            EndpointStep::NotReady => ("endpoint_not_ready", "is not ready any more"),
+            EndpointStep::Removed => ("endpoint_removed", "was removed"),
+        };
+        let service = service.escape_debug();
+        self.push(at, event, format!("its endpoint of Service {service} {became}"));
     }
 
     pub fn stopped(&mut self, signal: &Signal) {

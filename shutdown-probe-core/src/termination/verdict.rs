@@ -7,7 +7,7 @@ use super::ledger::{Loss, cuts_streams};
 use super::{Kill, Received, Stop, Termination};
 use crate::cause::Cause;
 use crate::command::KillReason;
-use crate::identity::{KernelInstant, ProcessId};
+use crate::identity::ProcessId;
 use crate::input::{Handler, ProcessExited};
 use crate::signal::{Disposition, SIGKILL};
 use crate::trigger::Trigger;
@@ -21,10 +21,14 @@ const STARTING: Duration = Duration::from_secs(5);
 const CUT_SHORT: f64 = 0.9;
 
 /// What the verdict needs to know of the container beyond the termination's own facts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Subject {
     /// How long the grace period is, where that is known.
     pub grace: Option<Duration>,
+    /// Why somebody outside ended it, as the API proves it.
+    pub trigger: Option<Trigger>,
+    /// The runtime says that the OOM killer ended it.
+    pub oom_killed: bool,
 }
 
 impl Termination {
@@ -90,8 +94,22 @@ impl Termination {
         self.kill.as_ref().filter(|kill| !ended_before(kill))
     }
 
-    /// What set it off.
-    pub fn trigger(&self) -> Trigger {
+    /// What set it off. Where something outside did, the API knows what that was.
+    pub fn trigger(&self, subject: Subject) -> Trigger {
+        let from_outside = self.announced.is_some() || self.stop.is_some();
+        match self.trigger_seen() {
+            Trigger::ContainerStopped => subject.trigger.unwrap_or(Trigger::ContainerStopped),
+            Trigger::Crashed if subject.oom_killed && !from_outside => Trigger::OomKilled,
+            // A preStop hook may have ended it.
+            Trigger::Crashed | Trigger::Completed | Trigger::Unknown if self.announced.is_some() => {
+                subject.trigger.unwrap_or(Trigger::PodDeleted)
+            }
+            seen => seen,
+        }
+    }
+
+    /// The same, from what the kernel saw alone.
+    fn trigger_seen(&self) -> Trigger {
         match (&self.stop, &self.kill, self.principal()) {
             (Some(_), _, _) => Trigger::ContainerStopped,
             (None, Some(kill), exit) if exit.is_none_or(|exit| exit.at >= kill.at) => {
@@ -113,7 +131,7 @@ impl Termination {
         Some(match &self.stop {
             _ if kill.oom => KillReason::OomKilled,
             None => KillReason::NoStopSignal,
-            Some(stop) if cut_short(stop.at, kill.at, subject) => KillReason::GraceCutShort,
+            Some(stop) if self.cut_short(stop, kill, subject) => KillReason::GraceCutShort,
             Some(_) => KillReason::GraceExceeded,
         })
     }
@@ -139,7 +157,7 @@ impl Termination {
     }
 
     fn cause_without_stop_signal(&self) -> Option<Cause> {
-        match self.trigger() {
+        match self.trigger_seen() {
             Trigger::ContainerStopped | Trigger::OomKilled => Some(Cause::KilledWithoutStopSignal),
             Trigger::Crashed | Trigger::Completed => Some(Cause::Crashed),
             _ => self.ledger_has_hands_losses().then_some(Cause::Crashed),
@@ -156,7 +174,7 @@ impl Termination {
             Cause::SignalBeforeReady
         } else if nothing_done {
             Cause::IgnoredStopSignal
-        } else if kill.oom || cut_short(stop.at, kill.at, subject) {
+        } else if kill.oom || self.cut_short(stop, kill, subject) {
             Cause::GraceCutShort
         } else if self.listener_closed
             && !self.ledger_has_hands_losses()
@@ -233,6 +251,27 @@ impl Termination {
             .unwrap_or(Cause::ExitedWithoutDrain)
     }
 
+    /// SIGKILL came before the grace period was over, which begins with the pod's deletion.
+    fn cut_short(&self, stop: &Stop, kill: &Kill, subject: Subject) -> bool {
+        let began = self.announced.unwrap_or(stop.at);
+        subject.grace.is_some_and(|grace| kill.at.since(began) < grace.mul_f64(CUT_SHORT))
+    }
+
+    /// How much of the grace period was used, which begins with the pod's deletion: preStop hooks are part of it.
+    pub fn grace_used_since_deletion(&self) -> Option<Duration> {
+        let waited = self.announced.zip(self.stop.as_ref()).map(|(at, stop)| stop.at.since(at));
+        self.grace_used().map(|used| used + waited.unwrap_or_default())
+    }
+
+    /// How long after it was asked to end, or its pod deleted, the last connection came.
+    pub fn last_arrival(&self) -> Option<Duration> {
+        match (self.announced, self.last_arrival_at) {
+            (Some(announced), Some(last)) => Some(last.since(announced)),
+            (Some(_), None) => None,
+            (None, _) => self.last_late(),
+        }
+    }
+
     /// From its beginning to the exit of the last process.
     pub fn duration(&self) -> Option<Duration> {
         Some(self.empty_at.or_else(|| self.principal_exit_at())?.since(self.began_at))
@@ -248,10 +287,6 @@ impl Termination {
     pub fn last_late(&self) -> Option<Duration> {
         self.last_late
     }
-}
-
-fn cut_short(stop: KernelInstant, kill: KernelInstant, subject: Subject) -> bool {
-    subject.grace.is_some_and(|grace| kill.since(stop) < grace.mul_f64(CUT_SHORT))
 }
 
 /// The handler came after the signal, or the container had not got as far as to listen.

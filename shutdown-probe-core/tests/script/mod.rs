@@ -39,10 +39,15 @@ pub struct Script {
 impl Script {
     /// A container made at 0 ms whose main process is 1; nothing listens yet.
     pub fn new() -> Self {
-        Self::with(Settings { linger: LINGER, grace: None })
+        Self::with(Settings { linger: LINGER, ..Settings::default() })
     }
 
     pub fn with(settings: Settings) -> Self {
+        Self::at_path(settings, "/zoo/case".to_owned())
+    }
+
+    /// The same at another path.
+    pub fn at_path(settings: Settings, path: String) -> Self {
         let mut script = Self {
             engine: Engine::new(settings),
             now: 0,
@@ -51,7 +56,6 @@ impl Script {
             commands: Vec::new(),
         };
         script.input(Input::Clock { boot_to_unix_ns: 0 });
-        let path = "/zoo/case".to_owned();
         script.input(Input::ContainerAdded { at: instant(0), container: CONTAINER, path, from_birth: true });
         script.input(Input::ContainerPopulated { at: instant(0), container: CONTAINER, populated: true });
         script.enter(1);
@@ -168,6 +172,42 @@ impl Script {
             is_init: false,
             is_main: tgid == 1,
         }))
+    }
+
+    /// The main process, of this name, exited.
+    pub fn exit_of(&mut self, comm: &str, tgid: u32, code: Option<u8>) -> &mut Self {
+        self.input(Input::ProcessExited(ProcessExited {
+            at: instant(self.now),
+            container: CONTAINER,
+            process: process(tgid),
+            root: process(tgid),
+            comm: comm.to_owned(),
+            code,
+            signal: None,
+            is_init: true,
+            is_main: true,
+        }))
+    }
+
+    /// A process that nobody in the container started exited.
+    pub fn exit_as_main(&mut self, tgid: u32, code: Option<u8>, signal: Option<u32>) -> &mut Self {
+        self.input(Input::ProcessExited(ProcessExited {
+            at: instant(self.now),
+            container: CONTAINER,
+            process: process(tgid),
+            root: process(tgid),
+            comm: "app".to_owned(),
+            code,
+            signal,
+            is_init: false,
+            is_main: false,
+        }))
+    }
+
+    /// A client came, and stays.
+    pub fn opened(&mut self, port: u16) -> &mut Self {
+        let connection = self.connection(port, Fate::NotMeasured);
+        self.input(Input::ConnectionOpened(connection))
     }
 
     pub fn empty(&mut self) -> &mut Self {

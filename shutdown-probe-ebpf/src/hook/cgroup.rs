@@ -9,7 +9,7 @@ use crate::offsets::WATCH_ALL;
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use core::mem::zeroed;
-use shutdown_probe_common::container::Container;
+use shutdown_probe_common::container::{Container, watched};
 use shutdown_probe_common::loss::Loss;
 use shutdown_probe_common::record::{CgroupMade, CgroupRemoved, PATH_LENGTH, Populated, kind};
 
@@ -24,7 +24,7 @@ pub fn made(cgroup: Cgroup, path: Address) {
         return;
     }
     let id = cgroup.id();
-    let Some(container) = container_for(id, cgroup.parent_id()) else { return };
+    let Some(container) = container_for(cgroup, id) else { return };
     if container == id && !add_container(id) {
         return;
     }
@@ -36,8 +36,29 @@ pub fn made(cgroup: Cgroup, path: Address) {
 }
 
 #[inline(always)]
-fn container_for(id: u64, parent: u64) -> Option<u64> {
-    if WATCH_ALL.load() != 0 || WATCHED.get_ptr(parent).is_some() { Some(id) } else { of_cgroup(parent) }
+fn container_for(cgroup: Cgroup, id: u64) -> Option<u64> {
+    if WATCH_ALL.load() != 0 {
+        return Some(id);
+    }
+    let parent = cgroup.parent_id();
+    let Some(watched) = WATCHED.get_ptr(parent) else { return of_cgroup(parent) };
+    // SAFETY: the map's value lives at least until the program ends; it is written whole.
+    let made_here = unsafe { *watched };
+    if made_here == watched::CONTAINERS {
+        return Some(id);
+    }
+    if cgroup.is_pod_at((made_here - watched::PODS).into()) {
+        add_pod(id);
+    }
+    None
+}
+
+/// A pod that finds no room has containers that nobody sees.
+#[inline(always)]
+fn add_pod(id: u64) {
+    if WATCHED.insert(id, watched::CONTAINERS, 0).is_err() {
+        count(Loss::Containers);
+    }
 }
 
 #[inline(always)]
@@ -87,6 +108,8 @@ pub fn removed(cgroup: Cgroup) {
         return;
     }
     let id = cgroup.id();
+    // Most were not watched.
+    let _ = WATCHED.remove(id);
     if let Some(container) = of_cgroup(id) {
         emit!(container, CgroupRemoved { header: header(kind::CGROUP_REMOVED, container), cgroup: id });
     }

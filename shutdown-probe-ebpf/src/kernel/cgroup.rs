@@ -1,7 +1,9 @@
 //! Cgroups.
 
-use super::{Address, probe};
-use crate::offsets::{CGROUP_NODE, CGROUP_PARENT, CGROUP_ROOT, CSS_CGROUP, NODE_ID, ROOT_HIERARCHY};
+use super::{Address, probe, probe_at};
+use crate::offsets::{
+    CGROUP_NODE, CGROUP_PARENT, CGROUP_ROOT, CSS_CGROUP, NODE_ID, NODE_NAME, ROOT_HIERARCHY,
+};
 
 /// `struct cgroup`.
 #[derive(Clone, Copy)]
@@ -26,6 +28,14 @@ impl Cgroup {
     pub fn id(self) -> u64 {
         let node = probe(self.0, &CGROUP_NODE);
         probe(node, &NODE_ID)
+    }
+
+    /// Whether its name has `pod` at this byte. The byte must not lie beyond the shortest name that is asked: what is
+    /// read behind a name's end is somebody else's.
+    #[inline(always)]
+    pub fn is_pod_at(self, byte: u64) -> bool {
+        let name: Address = probe(probe(self.0, &CGROUP_NODE), &NODE_NAME);
+        probe_at::<[u8; 3]>(name + byte) == *b"pod"
     }
 
     /// The id of its parent. 0: it is the root.

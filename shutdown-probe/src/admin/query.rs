@@ -159,7 +159,7 @@ mod tests {
     fn names_are_matched_whole_and_all_must_hold() {
         let container = Container {
             pod: Some(Pod { namespace: "shop".into(), name: "web-1".into(), uid: "u".into() }),
-            workload: Some(Workload { kind: "Deployment".into(), name: "web".into() }),
+            workload: Some(Workload { kind: "Deployment".into(), name: "web".into(), revision: None }),
             ..Container::default()
         };
         let termination = Termination { container, ..sample::termination() };

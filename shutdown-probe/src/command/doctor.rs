@@ -4,6 +4,7 @@ use super::{print, print_json};
 use crate::cli::DoctorArgs;
 use crate::exit::{Exit, Failure};
 use crate::kernel::{self, Answer, Check};
+use crate::kube::permission;
 use crate::output::console::escape::escape;
 use serde::Serialize;
 use std::io::Write;
@@ -16,7 +17,10 @@ struct Diagnosis<'a> {
 
 /// Prints every check; the exit code is the conclusion.
 pub fn run(args: &DoctorArgs, out: &mut impl Write) -> Result<Exit, Failure> {
-    let checks = kernel::inspect();
+    let mut checks = kernel::inspect();
+    if args.kubeconfig.is_some() || kernel::is_in_cluster() {
+        checks.extend(permission::checks(args.kubeconfig.as_deref()));
+    }
     let would_work = kernel::would_work(&checks);
     if args.json {
         print_json(out, &Diagnosis { would_work, checks: &checks })?;

@@ -3,6 +3,7 @@
 mod api;
 mod doctor;
 mod generate;
+pub(crate) mod kubectl;
 mod record;
 mod replay;
 mod report;
@@ -28,6 +29,7 @@ pub fn execute(command: Command, out: &mut impl Write) -> Result<Exit, Failure> 
         Command::Doctor(args) => doctor::run(&args, out),
         Command::Record(args) => record::run(args, out),
         Command::Replay(args) => replay::run(&args, out),
+        Command::Kubectl(args) => kubectl::run(&args, out),
         Command::Generate(args) => generate::run(args.what, out),
     }
 }

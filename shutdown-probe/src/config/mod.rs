@@ -2,9 +2,11 @@
 //!
 //! Precedence: flag, then environment (both by clap), then configuration file, then default.
 
+mod kubernetes;
 mod options;
 mod value;
 
+pub use kubernetes::{Kubernetes, KubernetesOptions};
 pub use options::{File, LogFormat, LogLevel, LogOptions, ObserveOptions, ServeOptions};
 pub use value::{ByteSize, Span, StopSignal};
 
@@ -30,6 +32,10 @@ const KEEP_MOST: usize = 100_000;
 pub struct Observe {
     /// The parent of all containers; `None`: every leaf cgroup that has processes is one.
     pub watch_cgroup: Option<PathBuf>,
+    /// Containers are those of pods, wherever they are; `watch_cgroup` means nothing then.
+    pub pods: bool,
+    /// Where cgroup v2 is mounted; found where it is not said.
+    pub cgroup_root: Option<PathBuf>,
     /// The engine's settings.
     pub engine: Settings,
     /// Signals by number, ascending.
@@ -51,6 +57,8 @@ pub struct Serve {
     pub series_expiry: Duration,
     /// Where to record all that is observed.
     pub record: Option<PathBuf>,
+    /// Whether complete terminations go to standard output; where that is not said, in Kubernetes.
+    pub journal: Option<bool>,
 }
 
 /// How to log.
@@ -66,6 +74,8 @@ impl Default for Observe {
     fn default() -> Self {
         Self {
             watch_cgroup: None,
+            pods: false,
+            cgroup_root: None,
             engine: Settings::default(),
             stop_signals: vec![SIGINT, SIGQUIT, SIGTERM],
             ring_bytes: 8 << 20,
@@ -81,6 +91,7 @@ impl Default for Serve {
             keep: 1000,
             series_expiry: Duration::from_secs(3600),
             record: None,
+            journal: None,
         }
     }
 }
@@ -108,7 +119,9 @@ impl Observe {
         }
         Ok(Self {
             watch_cgroup: given.watch_cgroup,
-            engine: Settings { linger, grace },
+            pods: false,
+            cgroup_root: given.cgroup_root,
+            engine: Settings { linger, grace, ..default.engine },
             stop_signals: match given.stop_signals {
                 Some(signals) => check_signals(signals)?,
                 None => default.stop_signals,
@@ -135,6 +148,7 @@ impl Serve {
             keep,
             series_expiry: given.series_expiry.map_or(default.series_expiry, |span| span.0),
             record: given.record,
+            journal: given.journal,
         })
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Invariant: everything is optional here; defaults and checks are in the parent module.
 
+use super::kubernetes::KubernetesOptions;
 use super::value::{ByteSize, Span, StopSignal};
 use crate::probe::Protocols;
 use clap::{Args, ValueEnum};
@@ -19,6 +20,9 @@ pub struct ObserveOptions {
     /// Without it every leaf cgroup that has processes is one
     #[arg(long, value_name = "DIR", env = "SHUTDOWN_PROBE_WATCH_CGROUP")]
     pub watch_cgroup: Option<PathBuf>,
+    /// Where cgroup v2 is mounted, if it is not to be found: in a container, the node's
+    #[arg(long, value_name = "DIR", env = "SHUTDOWN_PROBE_CGROUP_ROOT")]
+    pub cgroup_root: Option<PathBuf>,
     /// How long after the last exit late packets still count [default: 10s]
     #[arg(long, value_name = "DURATION", env = "SHUTDOWN_PROBE_LINGER")]
     pub linger: Option<Span>,
@@ -60,6 +64,17 @@ pub struct ServeOptions {
     /// Also write all that is observed to this file, for `replay`. It grows until the daemon ends
     #[arg(long, value_name = "FILE", env = "SHUTDOWN_PROBE_RECORD")]
     pub record: Option<PathBuf>,
+    /// Write each complete termination to standard output, as one line of JSON [default: in Kubernetes]
+    #[arg(
+        long,
+        env = "SHUTDOWN_PROBE_JOURNAL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_possible_values = true,
+        value_name = "BOOL"
+    )]
+    pub journal: Option<bool>,
 }
 
 /// How to log. Logs go to standard error.
@@ -117,6 +132,8 @@ pub struct File {
     pub observe: ObserveOptions,
     /// What to serve.
     pub serve: ServeOptions,
+    /// How to work in a cluster.
+    pub kubernetes: KubernetesOptions,
     /// How to log.
     pub log: LogOptions,
 }
@@ -126,6 +143,7 @@ impl ObserveOptions {
     pub fn or(self, file: Self) -> Self {
         Self {
             watch_cgroup: self.watch_cgroup.or(file.watch_cgroup),
+            cgroup_root: self.cgroup_root.or(file.cgroup_root),
             linger: self.linger.or(file.linger),
             grace: self.grace.or(file.grace),
             stop_signals: self.stop_signals.or(file.stop_signals),
@@ -143,6 +161,7 @@ impl ServeOptions {
             keep: self.keep.or(file.keep),
             series_expiry: self.series_expiry.or(file.series_expiry),
             record: self.record.or(file.record),
+            journal: self.journal.or(file.journal),
         }
     }
 }

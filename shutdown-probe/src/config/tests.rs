@@ -38,8 +38,15 @@ fn the_file_takes_every_option() {
         [serve]
         listen = "[::1]:9999"
         keep = 10
+        journal = true
         series-expiry = "10m"
         record = "/var/tmp/all.jsonl"
+        [kubernetes]
+        node-name = "node-a"
+        kubeconfig = "/etc/kubernetes/probe.conf"
+        events = false
+        metric-labels = ["namespace", "pod"]
+        cluster-cidr = ["10.244.0.0/16", "fd00::/8"]
         [log]
         level = "debug"
         format = "json"
@@ -49,6 +56,12 @@ fn the_file_takes_every_option() {
     assert_eq!(file.standalone, Some(true));
     let observe = Observe::check(file.observe).expect("valid");
     assert_eq!((observe.stop_signals.as_slice(), observe.ring_bytes), ([15, 37].as_slice(), 1 << 20));
+    let kubernetes = Kubernetes::check(file.kubernetes).expect("valid");
+    assert_eq!((kubernetes.link.node.as_str(), kubernetes.link.events), ("node-a", false));
+    assert_eq!(
+        (kubernetes.metric_labels.len(), kubernetes.cluster_networks.map(|it| it.len())),
+        (2, Some(2))
+    );
     let serve = Serve::check(file.serve).expect("valid");
     assert_eq!(serve.listen.to_string(), "[::1]:9999");
     assert_eq!(serve.series_expiry, Duration::from_secs(600));

@@ -28,8 +28,13 @@ pub fn checks() -> Vec<Check> {
     checks.push(lockdown(root));
     checks.push(memory_lock());
     checks.push(Check::yes("tracefs", "not needed: probes are attached by bpf() alone").optional());
-    checks.push(cluster(std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()));
+    checks.push(cluster(is_in_cluster()));
     checks
+}
+
+/// Whether this is a pod, as its environment tells.
+pub fn is_in_cluster() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
 }
 
 fn capability(needed: Capability) -> Check {
@@ -117,10 +122,14 @@ fn memory_lock() -> Check {
 fn cluster(is_in_cluster: bool) -> Check {
     const NAME: &str = "cluster";
     if is_in_cluster {
-        let remedy = "run --standalone: names of pods and workloads are not looked up by this version";
-        return Check::unknown(NAME, "this is a pod; its access to the API was not tried", remedy).optional();
+        return Check::yes(NAME, "this is a pod; what its API allows is below").optional();
     }
-    Check::no(NAME, "not in a Kubernetes cluster", "run --standalone: every cgroup is a container").optional()
+    Check::no(
+        NAME,
+        "not in a Kubernetes cluster",
+        "run --standalone: every cgroup is a container; or run --kubeconfig",
+    )
+    .optional()
 }
 
 #[cfg(test)]
@@ -172,6 +181,6 @@ mod tests {
     #[test]
     fn no_cluster_is_no_obstacle() {
         assert!(!cluster(false).required && cluster(false).answer == Answer::No);
-        assert_eq!(cluster(true).answer, Answer::CouldNotTell);
+        assert_eq!(cluster(true).answer, Answer::Yes);
     }
 }

@@ -7,7 +7,7 @@ mod host;
 
 use serde::Serialize;
 
-pub use host::release;
+pub use host::{is_in_cluster, release};
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,19 +41,23 @@ impl Check {
         Self { name: name.into(), answer, required: true, finding: finding.into(), remedy: None }
     }
 
-    fn yes(name: impl Into<String>, finding: impl Into<String>) -> Self {
+    pub(crate) fn yes(name: impl Into<String>, finding: impl Into<String>) -> Self {
         Self::new(name, Answer::Yes, finding)
     }
 
-    fn no(name: impl Into<String>, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn no(name: impl Into<String>, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { remedy: Some(remedy.into()), ..Self::new(name, Answer::No, finding) }
     }
 
-    fn unknown(name: impl Into<String>, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn unknown(
+        name: impl Into<String>,
+        finding: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self { remedy: Some(remedy.into()), ..Self::new(name, Answer::CouldNotTell, finding) }
     }
 
-    fn optional(self) -> Self {
+    pub(crate) fn optional(self) -> Self {
         Self { required: false, ..self }
     }
 }

@@ -3,12 +3,11 @@
 //! The records say it first. Where some were lost, the tree is looked at: a termination of which the last record
 //! is missing would never be over.
 
-use crate::probe::Hierarchy;
+use crate::probe::{Hierarchy, Watch};
 use crate::probe_input::Heard;
 use shutdown_probe_core::Input;
 use shutdown_probe_core::identity::{ContainerId, KernelInstant};
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 
 /// What is known of one container.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,23 +27,18 @@ pub struct Container {
 pub struct Containers(HashMap<ContainerId, Container>);
 
 impl Containers {
-    /// What the cgroup tree says now; nothing where it cannot be read. `watched`: only its children are containers,
-    /// with what is nested in them.
-    pub fn look(hierarchy: &Hierarchy, watched: Option<&Path>) -> Option<Self> {
-        let root = watched.map_or_else(|| hierarchy.mount().to_owned(), |path| hierarchy.directory(path));
+    /// What the cgroup tree says now; nothing where it cannot be read.
+    pub fn look(hierarchy: &Hierarchy, watch: &Watch) -> Option<Self> {
+        let found = hierarchy.below(&watch.root(hierarchy)).ok()?;
         let mut containers = Self::default();
-        let mut container_of = HashMap::new();
-        // Parents come before their children.
-        for cgroup in hierarchy.below(&root).ok()? {
-            let outer = container_of.get(&cgroup.parent).copied().filter(|_| watched.is_some());
-            let container = outer.unwrap_or(ContainerId(cgroup.id));
-            container_of.insert(cgroup.id, container);
-            let entry = containers.0.entry(container).or_default();
-            if outer.is_some() {
-                entry.nested.insert(cgroup.id);
-            } else {
+        for (cgroup, container) in found.iter().zip(watch.containers(&found)) {
+            let Some(container) = container else { continue };
+            let entry = containers.0.entry(ContainerId(container)).or_default();
+            if cgroup.id == container {
                 entry.populated = hierarchy.is_populated(&cgroup.path);
-                entry.path = cgroup.path;
+                entry.path.clone_from(&cgroup.path);
+            } else {
+                entry.nested.insert(cgroup.id);
             }
         }
         Some(containers)

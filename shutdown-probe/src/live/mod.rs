@@ -20,10 +20,11 @@ use shutdown_probe_common::loss::Loss;
 use shutdown_probe_common::record::Record;
 use shutdown_probe_core::Input;
 use shutdown_probe_core::identity::{ContainerId, KernelInstant};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,8 @@ use tokio_util::sync::CancellationToken;
 const TURN: Duration = Duration::from_millis(20);
 /// How often losses and clocks are looked at.
 const INSPECTION: Duration = Duration::from_secs(1);
+/// How often new places of pods are looked for: before the first is known, and afterwards.
+const LOOK_FOR_PODS: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(60)];
 const WATCHING: &str = "cannot wait for the ring";
 
 /// Attached probes and the engine they drive.
@@ -38,7 +41,9 @@ pub struct Live<A> {
     probes: Probes,
     reader: AsyncFd<RecordReader>,
     hierarchy: Hierarchy,
-    watched: Option<PathBuf>,
+    watch: Watch,
+    /// When places of pods were last looked for, and how many there were.
+    pods: Option<(Instant, usize)>,
     wall: WallClock,
     /// The engine and those it works for.
     witness: Witness<LiveKernel, A>,
@@ -48,6 +53,8 @@ pub struct Live<A> {
     /// Losses that the engine was told of.
     told_lost: u64,
     inspected: Option<Instant>,
+    /// What others than the kernel say.
+    told: Option<mpsc::Receiver<Input>>,
 }
 
 /// What the probe itself went through.
@@ -64,8 +71,8 @@ pub struct Health {
 /// # Errors
 /// [`Exit::NoInput`] where the cgroup to watch does not exist, [`Exit::Kernel`] without cgroup v2.
 pub fn check(observe: &Observe) -> Result<(), Failure> {
-    let Some(path) = &observe.watch_cgroup else { return Ok(()) };
-    let hierarchy = Hierarchy::find().map_err(failure)?;
+    let Some(path) = observe.watch_cgroup.as_ref().filter(|_| !observe.pods) else { return Ok(()) };
+    let hierarchy = Hierarchy::at(observe.cgroup_root.as_deref()).map_err(failure)?;
     if hierarchy.directory(path).is_dir() {
         return Ok(());
     }
@@ -80,7 +87,7 @@ impl<A: Audience> Live<A> {
     /// # Errors
     /// What the kernel lacks or refuses, each with its exit code.
     pub fn attach(observe: &Observe, audience: A) -> Result<Self, Failure> {
-        let hierarchy = Hierarchy::find().map_err(failure)?;
+        let hierarchy = Hierarchy::at(observe.cgroup_root.as_deref()).map_err(failure)?;
         let mut probes = Probes::attach(&settings(observe)).map_err(failure)?;
         let reader =
             probes.take_reader().ok_or_else(|| Failure::new(Exit::Internal, "the ring has no reader"))?;
@@ -93,13 +100,15 @@ impl<A: Audience> Live<A> {
             probes,
             reader,
             hierarchy,
-            watched: observe.watch_cgroup.clone(),
+            watch: watch(observe),
+            pods: None,
             wall: WallClock::default(),
             witness,
             undecodable: 0,
             ring_lost: 0,
             told_lost: 0,
             inspected: None,
+            told: None,
         };
         live.tell_what_exists();
         Ok(live)
@@ -120,6 +129,11 @@ impl<A: Audience> Live<A> {
         self.witness.audience
     }
 
+    /// Takes what others than the kernel say, too.
+    pub fn listen(&mut self, inputs: mpsc::Receiver<Input>) {
+        self.told = Some(inputs);
+    }
+
     /// Whether the kernel side still obeys, with the capabilities of this thread.
     pub fn still_obeys(&self) -> bool {
         self.witness.kernel.obeys()
@@ -138,16 +152,27 @@ impl<A: Audience> Live<A> {
         let mut turns = interval(TURN);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
+            let mut told = None;
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = turns.tick() => {}
+                input = next(&mut self.told) => told = Some(input),
                 // The kernel side wakes us when the ring is half full.
                 ready = self.reader.readable() => ready.or_exit(Exit::Internal, || WATCHING)?.clear_ready(),
             }
             let health = self.turn();
+            self.take_told(told);
             after(self.audience(), health.as_ref())?;
         }
         Ok(())
+    }
+
+    /// What was said comes after the records of the time before it.
+    fn take_told(&mut self, first: Option<Input>) {
+        self.witness.take_all(first);
+        while let Some(input) = self.told.as_mut().and_then(|told| told.try_recv().ok()) {
+            self.witness.take(input);
+        }
     }
 
     fn tell_what_exists(&mut self) {
@@ -181,6 +206,7 @@ impl<A: Audience> Live<A> {
         }
         self.inspected = Some(Instant::now());
         self.witness.take_all(self.wall.news());
+        self.look_for_pods(at);
         let losses = self.probes.losses();
         let ring = losses.iter().find(|(place, _)| *place == Loss::Ring).map_or(0, |(_, count)| *count);
         let unnamed = ring.saturating_sub(self.witness.kernel.lost_by_name(ring)) + self.undecodable;
@@ -199,12 +225,44 @@ impl<A: Audience> Live<A> {
         Some(Health { lost, recursion_misses: misses.collect() })
     }
 
+    /// A kubelet may come after us, or make a new class of pods.
+    fn look_for_pods(&mut self, at: KernelInstant) {
+        let is_due =
+            |(last, places): (Instant, usize)| last.elapsed() >= LOOK_FOR_PODS[usize::from(places > 0)];
+        if self.watch != Watch::Pods || !self.pods.is_none_or(is_due) {
+            return;
+        }
+        let before = self.pods.map_or(0, |(_, places)| places);
+        let (places, news) = self.probes.look_for_pods(&self.hierarchy).unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot look for pods");
+            (before, Vec::new())
+        });
+        if self.pods.is_none() && places == 0 {
+            tracing::warn!("no pod's cgroup is to be seen yet; they are looked for every 2 s");
+        }
+        self.pods = Some((Instant::now(), places));
+        for heard in news.iter().flat_map(|container| told_of(container, at)) {
+            take(&mut self.witness, heard);
+        }
+    }
+
     /// Tells the engine what the cgroup tree says and the records, some being lost, did not.
     fn make_up_for_losses(&mut self, at: KernelInstant) {
-        let Some(tree) = Containers::look(&self.hierarchy, self.watched.as_deref()) else { return };
+        let Some(tree) = Containers::look(&self.hierarchy, &self.watch) else { return };
         for heard in self.witness.kernel.containers.missing(&tree, at) {
             take(&mut self.witness, heard);
         }
+    }
+}
+
+/// The next that is said; never where nobody is there to say something.
+async fn next(told: &mut Option<mpsc::Receiver<Input>>) -> Input {
+    match told {
+        Some(receiver) => match receiver.recv().await {
+            Some(input) => input,
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
     }
 }
 
@@ -258,9 +316,18 @@ fn told_of(existing: &ExistingContainer, at: KernelInstant) -> Vec<Heard> {
     told
 }
 
+fn watch(observe: &Observe) -> Watch {
+    match &observe.watch_cgroup {
+        _ if observe.pods => Watch::Pods,
+        Some(path) => Watch::Children(path.clone()),
+        None => Watch::All,
+    }
+}
+
 fn settings(observe: &Observe) -> probe::Settings {
     probe::Settings {
-        watch: observe.watch_cgroup.clone().map_or(Watch::All, Watch::Children),
+        watch: watch(observe),
+        cgroup_root: observe.cgroup_root.clone(),
         stop_signals: observe.stop_signals.iter().map(|signal| signal.cast_signed()).collect(),
         ring_bytes: observe.ring_bytes,
         protocols: observe.protocols,

@@ -2,10 +2,12 @@
 
 pub mod console;
 mod daemon;
+mod journal;
 pub mod metrics;
 pub mod store;
 
-pub use daemon::Outputs;
+pub use daemon::{Events, Outputs, Voices};
+pub use journal::Journal;
 
 #[cfg(test)]
 pub(crate) mod sample;

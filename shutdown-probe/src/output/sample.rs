@@ -57,6 +57,10 @@ pub fn termination() -> Termination {
         ],
         recommendation: None,
         measured: Measured { complete: true, lost_records: 0, not_measured_connections: 0, reasons: vec![] },
+        announced: None,
+        routing: None,
+        kubelet_probes_total: 0,
+        late_by_source: BTreeMap::new(),
     }
 }
 

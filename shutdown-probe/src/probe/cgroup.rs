@@ -24,14 +24,34 @@ pub struct Hierarchy {
 }
 
 impl Hierarchy {
-    /// Finds it, beside v1 hierarchies too.
+    /// Finds it, beside v1 hierarchies too. In a container its own part of it is mounted and, if it was given to us, the
+    /// whole besides: then the whole.
     ///
     /// # Errors
     /// [`ProbeError::NoCgroup2`].
     pub fn find() -> Result<Self, ProbeError> {
         let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(|_| ProbeError::NoCgroup2)?;
-        let mount = mount_point(&mounts).ok_or(ProbeError::NoCgroup2)?;
+        let mounts = mount_points(&mounts);
+        let whole = mounts.iter().find(|mount| is_whole(mount));
+        let mount = whole.or(mounts.first()).ok_or(ProbeError::NoCgroup2)?.clone();
         Ok(Self { mount })
+    }
+
+    /// The one that is mounted here; where that is not said, the one that is found.
+    ///
+    /// # Errors
+    /// [`ProbeError::NoCgroup2`].
+    pub fn at(mount: Option<&Path>) -> Result<Self, ProbeError> {
+        match mount {
+            None => Self::find(),
+            Some(mount) if mount.join("cgroup.controllers").is_file() => Ok(Self { mount: mount.to_owned() }),
+            Some(_) => Err(ProbeError::NoCgroup2),
+        }
+    }
+
+    /// Whether it is the whole hierarchy rather than a container's part of it.
+    pub fn is_whole(&self) -> bool {
+        is_whole(&self.mount)
     }
 
     /// Where it is mounted.
@@ -93,15 +113,23 @@ fn children(directory: &Path, id: u64) -> io::Result<Vec<(PathBuf, u64)>> {
         .collect())
 }
 
-/// The mount point of the first cgroup2 file system in the format of `/proc/self/mountinfo`.
-fn mount_point(mounts: &str) -> Option<PathBuf> {
-    mounts.lines().find_map(|line| {
+/// The inode of the root cgroup, which is its id.
+const ROOT: u64 = 1;
+
+fn is_whole(mount: &Path) -> bool {
+    fs::metadata(mount).is_ok_and(|metadata| metadata.ino() == ROOT)
+}
+
+/// The mount points of cgroup2 file systems in the format of `/proc/self/mountinfo`.
+fn mount_points(mounts: &str) -> Vec<PathBuf> {
+    let mount = |line: &str| {
         let (before, behind) = line.split_once(" - ")?;
         if behind.split(' ').next() != Some("cgroup2") {
             return None;
         }
         before.split(' ').nth(4).map(|path| PathBuf::from(unescaped(path)))
-    })
+    };
+    mounts.lines().filter_map(mount).collect()
 }
 
 /// Undoes the octal escapes of `/proc/self/mountinfo`: space, tab, newline and backslash.
@@ -123,9 +151,10 @@ mod tests {
 
     #[test]
     fn v2_is_found_beside_v1() {
-        assert_eq!(mount_point(HYBRID), Some(PathBuf::from("/sys/fs/cgroup/unified")));
-        assert_eq!(mount_point("41 31 0:38 / /a\\040b rw - cgroup2 none rw\n"), Some(PathBuf::from("/a b")));
-        assert_eq!(mount_point("32 31 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw\n"), None);
+        assert_eq!(mount_points(HYBRID), [PathBuf::from("/sys/fs/cgroup/unified")]);
+        assert_eq!(mount_points("41 31 0:38 / /a\\040b rw - cgroup2 none rw\n"), [PathBuf::from("/a b")]);
+        assert!(mount_points("32 31 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw\n").is_empty());
+        assert!(Hierarchy::find().expect("cgroup v2").mount().is_dir());
     }
 
     #[test]

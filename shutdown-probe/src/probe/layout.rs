@@ -67,6 +67,7 @@ const FIELDS: &[Field] = &[
     field("CSS_CGROUP", "cgroup_subsys_state", "cgroup", 64),
     field("ROOT_HIERARCHY", "cgroup_root", "hierarchy_id", 32),
     field("NODE_ID", "kernfs_node", "id", 64),
+    field("NODE_NAME", "kernfs_node", "name", 64),
     field("SOCK_FAMILY", "sock", "__sk_common.skc_family", 16),
     field("SOCK_STATE", "sock", "__sk_common.skc_state", 8),
     field("INET_LOCAL_PORT", "inet_sock", "inet_sport", 16),

@@ -22,12 +22,15 @@ pub type Cgroups = HashMap<MapData, u64, u64>;
 /// Container id to container.
 pub type Containers = HashMap<MapData, u64, Plain<Container>>;
 
+/// Where containers and pods are made.
+pub type Watched = HashMap<MapData, u64, u32>;
+
 /// The maps that user space works with.
 pub struct Maps {
     pub events: RingBuf<MapData>,
     pub cgroups: Cgroups,
     pub containers: Containers,
-    pub watched: HashMap<MapData, u64, u8>,
+    pub watched: Watched,
     pub losses: PerCpuArray<MapData, u64>,
 }
 

@@ -22,8 +22,9 @@ mod records;
 pub mod spec;
 mod stats;
 mod verdict;
+mod watch;
 
-pub use cgroup::Hierarchy;
+pub use cgroup::{Cgroup, Hierarchy};
 pub use containers::ContainerTable;
 pub use error::ProbeError;
 pub use excerpt::excerpt;
@@ -31,35 +32,28 @@ pub use protocols::Protocols;
 pub use records::RecordReader;
 pub use stats::ProgramStats;
 pub use verdict::{Outcome, Status, Verdict, judge};
+pub use watch::Watch;
 
 use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray};
-use cgroup::Cgroup;
 use containers::lock;
-use maps::Maps;
+use maps::{Maps, Watched};
 use rustix::time::{ClockId, clock_gettime};
 use shutdown_probe_common::connection::Process;
+use shutdown_probe_common::container::watched as watched_value;
 use shutdown_probe_common::loss::Loss;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// Which cgroups are containers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Watch {
-    /// Each one but the root.
-    All,
-    /// Each child of this directory, with whatever is nested in it. The full path, or the path below
-    /// the v2 root.
-    Children(PathBuf),
-}
-
 /// What the kernel side is told when it is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Which cgroups are containers.
     pub watch: Watch,
+    /// Where cgroup v2 is mounted; found where it is not said.
+    pub cgroup_root: Option<PathBuf>,
     /// The signals that ask a process to end. SIGKILL is watched in any case.
     pub stop_signals: Vec<i32>,
     /// The ring's size in bytes: a power of two, and a multiple of the page size.
@@ -73,6 +67,7 @@ impl Default for Settings {
         let (sigint, sigquit, sigterm) = (2, 3, 15);
         Self {
             watch: Watch::All,
+            cgroup_root: None,
             stop_signals: vec![sigint, sigquit, sigterm],
             ring_bytes: 4 << 20,
             protocols: Protocols::ALL,
@@ -105,6 +100,8 @@ pub struct Probes {
     reader: Option<RecordReader>,
     containers: ContainerTable,
     losses: PerCpuArray<MapData, u64>,
+    watch: Watch,
+    watched: Watched,
 }
 
 impl Probes {
@@ -113,18 +110,24 @@ impl Probes {
     /// # Errors
     /// [`ProbeError`] when nothing could be said on this kernel, or with these permissions.
     pub fn attach(settings: &Settings) -> Result<Self, ProbeError> {
-        let hierarchy = Hierarchy::find()?;
-        let root = watched_root(&hierarchy, &settings.watch)?;
+        let hierarchy = Hierarchy::at(settings.cgroup_root.as_deref())?;
+        let root = settings.watch.root(&hierarchy);
+        if !root.is_dir() {
+            return Err(ProbeError::WatchedCgroupMissing(root));
+        }
         let kernel = load::Kernel::read()?;
         let mut ebpf = load::load(settings, &kernel)?;
         let Maps { events, cgroups, containers, mut watched, losses } = Maps::take(&mut ebpf)?;
         if let Watch::Children(_) = settings.watch {
             let id = hierarchy.id(&root).map_err(|_| ProbeError::WatchedCgroupMissing(root.clone()))?;
-            maps::add(&mut watched, id, 1).map_err(maps::failed("WATCHED"))?;
+            maps::add(&mut watched, id, watched_value::CONTAINERS).map_err(maps::failed("WATCHED"))?;
         }
         let mut verdicts = load::attach(&mut ebpf, &kernel, settings)?;
         let ebpf = Arc::new(Mutex::new(ebpf));
         let containers = ContainerTable::new(cgroups, containers, &ebpf);
+        if settings.watch == Watch::Pods {
+            watch::watch_pods(&mut watched, &hierarchy.below(&root)?)?;
+        }
         let found = hierarchy.below(&root)?;
         let mut existing = enter(&containers, &found, &settings.watch)?;
         verdicts.extend(load::look_around(&mut lock(&ebpf), &kernel)?);
@@ -132,7 +135,31 @@ impl Probes {
             describe(container, &containers, &hierarchy);
         }
         let reader = Some(RecordReader::new(events));
-        Ok(Self { ebpf, verdicts, existing, reader, containers, losses })
+        let watch = settings.watch.clone();
+        Ok(Self { ebpf, verdicts, existing, reader, containers, losses, watch, watched })
+    }
+
+    /// Looks for places where pods are made that were not there before: a kubelet that has come since. Gives how many
+    /// places there are, and the containers in them that the kernel side did not know; their main process stays
+    /// unknown.
+    ///
+    /// # Errors
+    /// What the tree or the kernel side's maps refuse.
+    pub fn look_for_pods(
+        &mut self,
+        hierarchy: &Hierarchy,
+    ) -> Result<(usize, Vec<ExistingContainer>), ProbeError> {
+        let found = hierarchy.below(hierarchy.mount())?;
+        let places = watch::watch_pods(&mut self.watched, &found)?;
+        let is_known = |id: u64| self.containers.get(id).is_some();
+        let containers = self.watch.containers(&found);
+        let known: Vec<u64> = containers.iter().flatten().copied().filter(|&id| is_known(id)).collect();
+        let mut news = enter(&self.containers, &found, &self.watch)?;
+        news.retain(|container| !known.contains(&container.id));
+        for container in &mut news {
+            describe(container, &self.containers, hierarchy);
+        }
+        Ok((places, news))
     }
 
     /// What became of each probe.
@@ -182,32 +209,23 @@ pub fn boot_now() -> u64 {
     now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
 }
 
-fn watched_root(hierarchy: &Hierarchy, watch: &Watch) -> Result<PathBuf, ProbeError> {
-    let root = match watch {
-        Watch::All => hierarchy.mount().to_owned(),
-        Watch::Children(path) => hierarchy.directory(path),
-    };
-    if root.is_dir() { Ok(root) } else { Err(ProbeError::WatchedCgroupMissing(root)) }
-}
-
 /// Makes the existing cgroups known to the kernel side.
 fn enter(
     table: &ContainerTable,
     found: &[Cgroup],
     watch: &Watch,
 ) -> Result<Vec<ExistingContainer>, ProbeError> {
-    let mut container_of = HashMap::new();
     let mut existing: Vec<ExistingContainer> = Vec::new();
-    for cgroup in found {
-        let outer = container_of.get(&cgroup.parent).copied().filter(|_| *watch != Watch::All);
-        table.add(cgroup.id, outer.unwrap_or(cgroup.id))?;
-        container_of.insert(cgroup.id, outer.unwrap_or(cgroup.id));
-        match outer {
-            Some(outer) => {
-                let container = existing.iter_mut().find(|container| container.id == outer);
-                container.into_iter().for_each(|container| container.nested.push(cgroup.id));
+    let mut place_of: HashMap<u64, usize> = HashMap::new();
+    for (cgroup, container) in found.iter().zip(watch.containers(found)) {
+        let Some(container) = container else { continue };
+        table.add(cgroup.id, container)?;
+        match place_of.get(&container) {
+            Some(&place) => existing[place].nested.push(cgroup.id),
+            None => {
+                place_of.insert(container, existing.len());
+                existing.push(ExistingContainer::bare(cgroup));
             }
-            None => existing.push(ExistingContainer::bare(cgroup)),
         }
     }
     Ok(existing)

@@ -12,6 +12,7 @@ pub use writer::{Recorder, Written};
 
 use serde::{Deserialize, Serialize};
 use shutdown_probe_core::Settings;
+use shutdown_probe_core::kubernetes::source::Network;
 use std::time::Duration;
 
 /// The format that this version writes, and the newest that it reads.
@@ -34,6 +35,12 @@ pub struct Header {
     /// The grace period the engine worked with.
     #[serde(default)]
     pub grace_seconds: Option<f64>,
+    /// Whether containers were those of pods.
+    #[serde(default)]
+    pub pods: bool,
+    /// The cluster's networks, where containers were those of pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_networks: Option<Vec<Network>>,
 }
 
 impl Header {
@@ -45,6 +52,8 @@ impl Header {
             kernel,
             linger_seconds: Some(settings.linger.as_secs_f64()),
             grace_seconds: settings.grace.map(|grace| grace.as_secs_f64()),
+            pods: settings.pods,
+            cluster_networks: settings.pods.then(|| settings.cluster_networks.clone()),
         }
     }
 
@@ -55,6 +64,8 @@ impl Header {
         Settings {
             linger: length(self.linger_seconds).unwrap_or(default.linger),
             grace: length(self.grace_seconds).or(default.grace),
+            pods: self.pods,
+            cluster_networks: self.cluster_networks.clone().unwrap_or(default.cluster_networks),
         }
     }
 }

@@ -91,6 +91,8 @@ impl<R: BufRead> Reader<R> {
             kernel: String::new(),
             linger_seconds: None,
             grace_seconds: None,
+            pods: false,
+            cluster_networks: None,
         };
         let mut reader = Self { source, number: 0, header: placeholder };
         let no_recording =

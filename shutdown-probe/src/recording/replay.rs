@@ -138,6 +138,10 @@ fn moment(input: &Input) -> Option<KernelInstant> {
         | Input::Refused { at, .. }
         | Input::Listener { at, .. }
         | Input::Counters { at, .. }
+        | Input::Pod { at, .. }
+        | Input::PodRemoved { at, .. }
+        | Input::NodeAddresses { at, .. }
+        | Input::Endpoint { at, .. }
         | Input::RecordsLost { at, .. } => Some(*at),
         Input::ProcessExited(exited) => Some(exited.at),
         Input::Signal(signal) => Some(signal.at),

@@ -9,6 +9,7 @@ mod attach;
 mod existing;
 mod fates;
 mod narration;
+mod pods;
 mod processes;
 mod programs;
 mod puppet;

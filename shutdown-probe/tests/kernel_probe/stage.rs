@@ -133,8 +133,12 @@ impl Stage {
     /// Watches this directory, with these settings.
     pub fn with(directory: Directory, settings: Settings) -> Self {
         let watch = Watch::Children(directory.path().to_owned());
-        let settings = Settings { watch, ..settings };
-        let mut probes = Probes::attach(&settings).unwrap();
+        Self::watching(directory, &Settings { watch, ..settings })
+    }
+
+    /// Watches what these settings say; the directory is where the test makes its cgroups.
+    pub fn watching(directory: Directory, settings: &Settings) -> Self {
+        let mut probes = Probes::attach(settings).unwrap();
         let table = probes.containers();
         let reader = probes.take_reader().unwrap();
         Self { probes, table, reader, records: Vec::new(), directory }

@@ -1,7 +1,8 @@
 //! The reference of metrics, `docs/metrics.md`, from the [table](super::table).
 
+use super::OwnLabel;
 use super::known;
-use super::table::{CONTAINER_LABELS, Kind, Measured, Spec, TABLE};
+use super::table::{Kind, Measured, Spec, TABLE};
 use shutdown_probe_common::fate::Fate;
 use shutdown_probe_core::cause::Cause;
 use shutdown_probe_core::command::KillReason;
@@ -36,11 +37,12 @@ pub fn reference() -> String {
 }
 
 fn container_labels() -> String {
-    let labels = list(CONTAINER_LABELS);
+    let labels = list(OwnLabel::DEFAULT.iter().map(|label| label.as_str()));
     format!(
         "\n**Container labels** are {labels}. Without Kubernetes the first three are empty and `container` is the \
          last part of the cgroup's path. Values are escaped and cut to 128 characters; beyond 1,000 containers at a \
-         time, the others share `container=\"_other\"`.\n"
+         time, the others share `container=\"_other\"`. In Kubernetes `--metric-labels` chooses others, `pod` among \
+         them: then each pod has a set of series of its own.\n"
     )
 }
 
@@ -75,7 +77,7 @@ fn values() -> String {
     let evidence = list(Fate::ALL.into_iter().filter(|fate| fate.is_severed()).map(Fate::as_str));
     let dispositions = list(Disposition::ALL.iter().map(|disposition| disposition.as_str()));
     let reasons = list(KillReason::ALL.iter().map(|reason| reason.as_str()));
-    let (severed, terminations) = (known::severed().len(), known::terminations().len());
+    let (severed, terminations) = (known::severed().len(), known::terminations(false).len());
     format!(
         "\n## What labels can say\n\n- `trigger`: {triggers}\n- `cause`: {causes}\n- `evidence`: {evidence}\n\
          - `retry_safe`: `true`, `false`\n- `disposition`: {dispositions}\n- `reason`: {reasons}\n\n\

@@ -28,24 +28,32 @@ pub struct Families {
     pub terminations_kept: IntGaugeVec,
     pub recording_errors: IntCounterVec,
     pub build_info: IntGaugeVec,
+    pub kubernetes: Option<KubernetesFamilies>,
+    own: Vec<&'static str>,
+}
+
+/// What only a Kubernetes API can tell.
+pub struct KubernetesFamilies {
+    pub endpoint_lag: HistogramVec,
+    pub late_by_source: IntCounterVec,
 }
 
 impl Families {
-    /// Registers what can be measured without Kubernetes.
+    /// Registers what can be measured here. `own` are the labels that say whose number it is.
     ///
     /// # Errors
     /// A name or label that Prometheus does not take: a fault of the table.
-    pub fn register() -> prometheus::Result<Self> {
+    pub fn register(own: &[&'static str], in_kubernetes: bool) -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let counter = |spec: &Spec| add(&registry, IntCounterVec::new(options(spec), &spec.all_labels())?);
-        let gauge = |spec: &Spec| add(&registry, IntGaugeVec::new(options(spec), &spec.all_labels())?);
+        let counter = |spec: &Spec| add(&registry, IntCounterVec::new(options(spec), &spec.all_labels(own))?);
+        let gauge = |spec: &Spec| add(&registry, IntGaugeVec::new(options(spec), &spec.all_labels(own))?);
         let histogram = |spec: &Spec| {
             let buckets = match spec.kind {
                 Kind::Histogram(bounds) => bounds.to_vec(),
                 Kind::Counter | Kind::Gauge => Vec::new(),
             };
             let options = HistogramOpts { common_opts: options(spec), buckets };
-            add(&registry, HistogramVec::new(options, &spec.all_labels())?)
+            add(&registry, HistogramVec::new(options, &spec.all_labels(own))?)
         };
         Ok(Self {
             terminations: counter(&table::TERMINATIONS)?,
@@ -60,7 +68,7 @@ impl Families {
             late_arrival: histogram(&table::LATE_ARRIVAL)?,
             recommended_pre_stop: {
                 let spec = &table::RECOMMENDED_PRE_STOP;
-                add(&registry, GaugeVec::new(options(spec), &spec.all_labels())?)?
+                add(&registry, GaugeVec::new(options(spec), &spec.all_labels(own))?)?
             },
             outbound_severed: counter(&table::OUTBOUND_SEVERED)?,
             not_measured: counter(&table::NOT_MEASURED)?,
@@ -70,12 +78,25 @@ impl Families {
             terminations_kept: gauge(&table::TERMINATIONS_KEPT)?,
             recording_errors: counter(&table::RECORDING_ERRORS)?,
             build_info: gauge(&table::BUILD_INFO)?,
+            kubernetes: if in_kubernetes {
+                let endpoint_lag = histogram(&table::ENDPOINT_LAG)?;
+                Some(KubernetesFamilies { endpoint_lag, late_by_source: counter(&table::LATE_BY_SOURCE)? })
+            } else {
+                None
+            },
+            own: own.to_vec(),
             registry,
         })
     }
 
     /// Removes every series of the container with these label values.
-    pub fn remove_container(&self, own: &[String; table::CONTAINER_LABELS.len()]) {
+    pub fn remove_container(&self, values: &[String]) {
+        let own: Vec<_> = self.own.iter().copied().zip(values.iter().map(String::as_str)).collect();
+        let own = own.as_slice();
+        if let Some(families) = &self.kubernetes {
+            remove(&families.endpoint_lag, own, |labels| families.endpoint_lag.remove(labels));
+            remove(&families.late_by_source, own, |labels| families.late_by_source.remove(labels));
+        }
         for counters in [
             &self.terminations,
             &self.severed,
@@ -109,14 +130,13 @@ fn add<C: Collector + Clone + 'static>(registry: &Registry, family: C) -> promet
 /// itself, so that no second list can differ from it.
 fn remove(
     family: &impl Collector,
-    own: &[String; table::CONTAINER_LABELS.len()],
+    own: &[(&str, &str)],
     remove_one: impl Fn(&HashMap<&str, &str>) -> prometheus::Result<()>,
 ) {
     for family in family.collect() {
         for series in family.get_metric() {
             let labels = labels_of(series);
-            let is_own = |(name, value): (&&str, &String)| labels.get(name) == Some(&value.as_str());
-            if table::CONTAINER_LABELS.iter().zip(own).all(is_own) {
+            if own.iter().all(|(name, value)| labels.get(name) == Some(value)) {
                 // It was collected a moment ago and only this function removes: it is there.
                 let _ = remove_one(&labels);
             }

@@ -17,14 +17,44 @@ pub fn severed() -> Vec<(Fate, Cause)> {
     fates.flat_map(|fate| causes_of(fate).into_iter().map(move |cause| (fate, cause))).collect()
 }
 
-/// The series of terminations: each trigger that needs no Kubernetes, with the causes it can have.
-pub fn terminations() -> Vec<(Trigger, Cause)> {
+/// The series of terminations: each trigger that needs no Kubernetes, with the causes it can have; in Kubernetes the
+/// others besides, the frequent ones with the causes that hold without a loss.
+pub fn terminations(in_kubernetes: bool) -> Vec<(Trigger, Cause)> {
     let possible = |trigger: &Trigger| {
         let trigger = *trigger;
         let causes = Cause::ALL.iter().copied().filter(move |&cause| is_possible(trigger, cause));
         causes.map(move |cause| (trigger, cause))
     };
-    Trigger::ALL.iter().flat_map(possible).collect()
+    let mut known: Vec<_> = Trigger::ALL.iter().flat_map(possible).collect();
+    if in_kubernetes {
+        known.extend(Trigger::ALL.iter().filter(|&&trigger| is_of_pods(trigger)).flat_map(|&trigger| {
+            let is_known = move |cause: &Cause| {
+                *cause == Cause::Clean || (is_frequent(trigger) && cause.holds_without_loss())
+            };
+            Cause::ALL.iter().copied().filter(is_known).map(move |cause| (trigger, cause))
+        }));
+    }
+    known
+}
+
+/// What is known from Kubernetes alone.
+const fn is_of_pods(trigger: Trigger) -> bool {
+    matches!(
+        trigger,
+        Trigger::PodDeleted
+            | Trigger::Rollout
+            | Trigger::ScaledDown
+            | Trigger::Evicted
+            | Trigger::NodeShutdown
+            | Trigger::Preempted
+            | Trigger::LivenessFailed
+            | Trigger::StartupFailed
+            | Trigger::ForceDeleted
+    )
+}
+
+const fn is_frequent(trigger: Trigger) -> bool {
+    matches!(trigger, Trigger::PodDeleted | Trigger::Rollout | Trigger::ScaledDown)
 }
 
 /// The causes that say how the process ended.
@@ -71,19 +101,7 @@ fn is_possible(trigger: Trigger, cause: Cause) -> bool {
         (Trigger::OomKilled, Level::Process) => cause == Cause::KilledWithoutStopSignal,
         (Trigger::Crashed | Trigger::Completed | Trigger::Unknown, Level::Process) => cause == Cause::Crashed,
         (Trigger::OomKilled | Trigger::Crashed | Trigger::Completed | Trigger::Unknown, _) => true,
-        // What set these off is known from Kubernetes alone.
-        (
-            Trigger::PodDeleted
-            | Trigger::Rollout
-            | Trigger::ScaledDown
-            | Trigger::Evicted
-            | Trigger::NodeShutdown
-            | Trigger::Preempted
-            | Trigger::LivenessFailed
-            | Trigger::StartupFailed
-            | Trigger::ForceDeleted,
-            _,
-        ) => false,
+        (trigger, _) => !is_of_pods(trigger),
     }
 }
 
@@ -105,11 +123,25 @@ mod tests {
 
     #[test]
     fn a_container_alone_can_be_stopped_killed_or_end() {
-        let series = terminations();
+        let series = terminations(false);
         assert!(series.contains(&(Trigger::ContainerStopped, Cause::Clean)));
         assert!(series.contains(&(Trigger::Crashed, Cause::Crashed)));
         assert!(series.contains(&(Trigger::OomKilled, Cause::KilledWithoutStopSignal)));
         assert!(!series.iter().any(|(trigger, _)| *trigger == Trigger::Rollout));
         assert!(series.len() < 40, "{} series for each container", series.len());
+    }
+
+    #[test]
+    fn kubernetes_adds_its_triggers() {
+        let series = terminations(true);
+        for (trigger, cause) in [
+            (Trigger::Rollout, Cause::Clean),
+            (Trigger::Rollout, Cause::IgnoredStopSignal),
+            (Trigger::NodeShutdown, Cause::Clean),
+        ] {
+            assert!(series.contains(&(trigger, cause)), "{trigger:?} {cause:?}");
+        }
+        let added = series.len() - terminations(false).len();
+        assert!(added < 40, "{added} more series for each container");
     }
 }

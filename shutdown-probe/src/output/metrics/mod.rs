@@ -6,9 +6,11 @@
 mod doc;
 mod families;
 mod known;
+mod own;
 pub mod table;
 
 pub use doc::reference;
+pub use own::OwnLabel;
 
 use crate::output::console::escape;
 use families::Families;
@@ -16,6 +18,7 @@ use prometheus::{IntCounter, TextEncoder};
 use shutdown_probe_common::fate::Fate;
 use shutdown_probe_core::cause::Cause;
 use shutdown_probe_core::command::{Count, KillReason, Labels};
+use shutdown_probe_core::kubernetes::source::Source;
 use shutdown_probe_core::signal::{self, Disposition};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,11 +32,12 @@ const CONTAINERS: usize = 1_000;
 const OTHERS: &str = "_other";
 
 /// The values of the labels that say whose number it is.
-type Own = [String; table::CONTAINER_LABELS.len()];
+type Own = Vec<String>;
 
 /// All the metrics.
 pub struct Metrics {
     families: Families,
+    own_labels: Vec<OwnLabel>,
     stop_signals: Vec<u32>,
     expiry: Duration,
     containers: Mutex<Containers>,
@@ -58,9 +62,37 @@ impl Metrics {
     /// # Errors
     /// See [`Families::register`].
     pub fn new(stop_signals: &[u32], expiry: Duration) -> prometheus::Result<Self> {
-        let families = Families::register()?;
+        Self::register(stop_signals, expiry, OwnLabel::DEFAULT, false)
+    }
+
+    /// The same with what only a Kubernetes API can tell, told apart by these labels.
+    ///
+    /// # Errors
+    /// See [`Families::register`].
+    pub fn in_kubernetes(
+        stop_signals: &[u32],
+        expiry: Duration,
+        own_labels: &[OwnLabel],
+    ) -> prometheus::Result<Self> {
+        Self::register(stop_signals, expiry, own_labels, true)
+    }
+
+    fn register(
+        stop_signals: &[u32],
+        expiry: Duration,
+        own_labels: &[OwnLabel],
+        in_kubernetes: bool,
+    ) -> prometheus::Result<Self> {
+        let names: Vec<_> = own_labels.iter().map(|label| label.as_str()).collect();
+        let families = Families::register(&names, in_kubernetes)?;
         families.recording_errors.with_label_values::<&str>(&[]);
-        Ok(Self { families, stop_signals: stop_signals.to_vec(), expiry, containers: Mutex::default() })
+        Ok(Self {
+            families,
+            own_labels: own_labels.to_vec(),
+            stop_signals: stop_signals.to_vec(),
+            expiry,
+            containers: Mutex::default(),
+        })
     }
 
     /// Says who this is.
@@ -129,11 +161,10 @@ impl Metrics {
 
     /// The label values this container goes by; notes what the count says of its life.
     fn admit(&self, labels: &Labels, count: &Count, now: Instant) -> Own {
-        let own = [&labels.namespace, &labels.workload_kind, &labels.workload, &labels.container]
-            .map(|v| limited(v));
+        let own: Own = self.own_labels.iter().map(|label| limited(label.value(labels))).collect();
         let mut containers = self.containers();
         if containers.len() >= CONTAINERS && !containers.contains_key(&own) {
-            return [String::new(), String::new(), String::new(), OTHERS.into()];
+            return self.own_labels.iter().map(|label| label.of_others().to_owned()).collect();
         }
         let life = containers.entry(own.clone()).or_default();
         match count {
@@ -153,7 +184,7 @@ impl Metrics {
     /// Starts the series of a container at 0.
     fn start(&self, own: &Own) {
         let families = &self.families;
-        for (trigger, cause) in known::terminations() {
+        for (trigger, cause) in known::terminations(families.kubernetes.is_some()) {
             families.terminations.with_label_values(&with(own, [trigger.as_str(), cause.as_str()]));
         }
         for (fate, cause) in known::severed() {
@@ -180,6 +211,12 @@ impl Metrics {
         }
         for histograms in [&families.termination_duration, &families.grace_used, &families.late_arrival] {
             histograms.with_label_values(&plain);
+        }
+        if let Some(families) = &families.kubernetes {
+            families.endpoint_lag.with_label_values(&plain);
+            for source in Source::ALL {
+                families.late_by_source.with_label_values(&with(own, [source.as_str()]));
+            }
         }
     }
 
@@ -215,7 +252,14 @@ impl Metrics {
             Count::Kill { reason } => {
                 families.kills.with_label_values(&with(own, [reason.as_str()])).inc();
             }
-            Count::LateConnection { after } => {
+            Count::EndpointLag { lag } => {
+                let family = families.kubernetes.as_ref().map(|families| &families.endpoint_lag);
+                family.into_iter().for_each(|it| it.with_label_values(&plain()).observe(lag.as_secs_f64()));
+            }
+            Count::LateConnection { after, source } => {
+                if let Some((families, source)) = families.kubernetes.as_ref().zip(source) {
+                    families.late_by_source.with_label_values(&with(own, [source.as_str()])).inc();
+                }
                 families.late_connections.with_label_values(&plain()).inc();
                 families.late_arrival.with_label_values(&plain()).observe(after.as_secs_f64());
             }

@@ -7,7 +7,7 @@ pub struct Spec {
     pub name: &'static str,
     /// What sort of number it is.
     pub kind: Kind,
-    /// Whether it has the labels of [`CONTAINER_LABELS`].
+    /// Whether it has the labels that say whose number it is ([`OwnLabel`](super::OwnLabel)).
     pub per_container: bool,
     /// Its other labels.
     pub labels: &'static [&'static str],
@@ -38,10 +38,6 @@ pub enum Measured {
     /// Only where a Kubernetes API tells what it rests on; elsewhere it does not exist, since a 0 would lie.
     InKubernetes,
 }
-
-/// The labels that say whose number it is. Without Kubernetes the first three are empty and `container` is the
-/// last part of the cgroup's path.
-pub const CONTAINER_LABELS: [&str; 4] = ["namespace", "workload_kind", "workload", "container"];
 
 /// From "at once" to the longest grace periods in use.
 const DURATION_BUCKETS: &[f64] =
@@ -171,7 +167,19 @@ metrics! {
         labels: &[],
         measured: Measured::InKubernetes,
         help: "Time from the withdrawal of the pod's endpoint to the last connection that still came.",
-        note: "",
+        note: "From the moment the last of its Services had it not ready any more; 0 where nobody came after that. \
+               Observed once for each container of a pod that was an endpoint.",
+    };
+    /// Whence they came.
+    LATE_BY_SOURCE = Spec {
+        name: "shutdown_probe_late_connections_by_source_total",
+        kind: Kind::Counter,
+        per_container: true,
+        labels: &["source"],
+        measured: Measured::InKubernetes,
+        help: "Connections that came after the stop signal, by where they came from.",
+        note: "`same_node`: a pod of the node or the node itself, also where its address hides others. `cluster`: \
+               the networks of `--cluster-cidr`, by default the private ones. `outside`: all others.",
     };
     /// The advice in numbers.
     RECOMMENDED_PRE_STOP = of_container(
@@ -205,7 +213,8 @@ metrics! {
         "What the probe lost, by the place where it was lost.",
         "`ring`: the buffer between kernel and daemon was full. `socket_storage`, `containers`, `listeners`: no \
          room for what the kernel side keeps. `kernel_read`: a kernel structure could not be read. `decode`: a \
-         record that the daemon does not understand. `recording`: not lost to the measurement, but missing \
+         record that the daemon does not understand. `events`: Kubernetes Events beyond their rate. `journal`: lines that \
+         standard output did not take in time. `recording`: not lost to the measurement, but missing \
          from the file of `--record`.",
     );
     /// Programs the kernel skipped.
@@ -251,9 +260,9 @@ metrics! {
 }
 
 impl Spec {
-    /// All its labels, in the order in which values are given.
-    pub fn all_labels(&self) -> Vec<&'static str> {
-        let own: &[&str] = if self.per_container { &CONTAINER_LABELS } else { &[] };
+    /// All its labels, in the order in which values are given; `own` are those that say whose number it is.
+    pub fn all_labels(&self, own: &[&'static str]) -> Vec<&'static str> {
+        let own = if self.per_container { own } else { &[] };
         [own, self.labels].concat()
     }
 }

@@ -25,7 +25,7 @@ fn story(metrics: &Metrics, now: Instant) {
     for count in [
         Count::Serving,
         Count::StopSignal { signal: 15, disposition: Disposition::Handled },
-        Count::LateConnection { after: Duration::from_millis(410) },
+        Count::LateConnection { after: Duration::from_millis(410), source: None },
         Count::Severed { fate: Fate::UnansweredRequest, cause: Cause::ExitedWithoutDrain, count: 3 },
         Count::Severed { fate: Fate::Refused, cause: Cause::ListenerClosedWhileRouted, count: 1 },
         Count::SeveredStreams { count: 4 },
@@ -84,7 +84,7 @@ fn known_series_start_at_zero_with_the_container() {
     let severed = lines_with(&text, "severed_connections_total{");
     assert_eq!(severed.len(), known::severed().len() + 1, "and one for outbound connections");
     assert!(severed.iter().all(|line| line.ends_with(" 0")));
-    assert_eq!(lines_with(&text, "terminations_total{").len(), known::terminations().len());
+    assert_eq!(lines_with(&text, "terminations_total{").len(), known::terminations(false).len());
     assert_eq!(lines_with(&text, "stop_signals_total{").len(), 4);
     assert_eq!(lines_with(&text, "duration_seconds_count{").len(), 1);
     assert!(lines_with(&text, "recommended").is_empty(), "nothing is recommended yet");
@@ -171,4 +171,62 @@ fn the_reference_in_the_repository_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
     let written = std::fs::read_to_string(path).expect("docs/metrics.md");
     assert!(written == reference(), "docs/metrics.md is stale: run `shutdown-probe generate metrics-doc`");
+}
+
+fn in_kubernetes(own: &[OwnLabel]) -> Metrics {
+    Metrics::in_kubernetes(&[15], HOUR, own).expect("a sound table")
+}
+
+fn pod(name: &str) -> Labels {
+    Labels {
+        namespace: "shop".into(),
+        workload_kind: "Deployment".into(),
+        workload: "web".into(),
+        container: "app".into(),
+        pod: name.into(),
+    }
+}
+
+#[test]
+fn pods_of_a_workload_share_series_unless_asked_otherwise() {
+    let metrics = in_kubernetes(OwnLabel::DEFAULT);
+    for name in ["web-1", "web-2"] {
+        metrics.count(&pod(name), &Count::Drained { count: 1 }, Instant::now());
+    }
+    let text = metrics.render().expect("an exposition");
+    let expected = "shutdown_probe_drained_connections_total{container=\"app\",namespace=\"shop\",\
+                    workload=\"web\",workload_kind=\"Deployment\"} 2";
+    assert_eq!(lines_with(&text, "drained"), [expected]);
+    let metrics = in_kubernetes(&[OwnLabel::Namespace, OwnLabel::Pod]);
+    for name in ["web-1", "web-2"] {
+        metrics.count(&pod(name), &Count::Drained { count: 1 }, Instant::now());
+        metrics.count(&pod(name), &Count::Expired, Instant::now());
+    }
+    let text = metrics.render().expect("an exposition");
+    assert_eq!(lines_with(&text, "drained").len(), 2);
+    assert!(text.contains("drained_connections_total{namespace=\"shop\",pod=\"web-2\"} 1"), "{text}");
+    metrics.expire(Instant::now() + 2 * HOUR);
+    assert!(lines_with(&metrics.render().expect("an exposition"), "drained").is_empty(), "they expire");
+}
+
+#[test]
+fn what_only_kubernetes_can_tell_has_series_only_there() {
+    let (now, lag) = (Instant::now(), Count::EndpointLag { lag: Duration::from_millis(700) });
+    let late = Count::LateConnection { after: Duration::from_secs(1), source: Some(Source::Cluster) };
+    let metrics = in_kubernetes(OwnLabel::DEFAULT);
+    for count in [&Count::Serving, &lag, &late] {
+        metrics.count(&pod("web-1"), count, now);
+    }
+    let text = metrics.render().expect("an exposition");
+    assert_eq!(lines_with(&text, "endpoint_lag_seconds_sum").len(), 1);
+    assert!(text.contains("endpoint_lag_seconds_bucket{container=\"app\",namespace=\"shop\",workload=\"web\",workload_kind=\"Deployment\",le=\"1\"} 1"), "{text}");
+    let by_source: Vec<_> = lines_with(&text, "source=").iter().map(|line| line.ends_with(" 1")).collect();
+    assert_eq!(by_source, [true, false, false], "one of the cluster, none of the others");
+    let clean = lines_with(&text, "cause=\"clean\"");
+    assert!(clean.iter().any(|line| line.contains("trigger=\"rollout\"")));
+    let plain = super::tests::metrics();
+    plain.count(&labels("web"), &lag, now);
+    plain.count(&labels("web"), &late, now);
+    let text = plain.render().expect("an exposition");
+    assert!(!text.contains("endpoint_lag") && !text.contains("by_source"));
 }

@@ -1,0 +1,137 @@
+//! The pods of this node that the API told of, and those it has no more whose containers still end.
+
+use super::Pod;
+use super::cgroup_path::PodContainer;
+use super::source::{Network, Source};
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// How many pods are kept; a node has some hundred.
+const PODS: usize = 4_096;
+/// How many are kept that the API has no more: their last containers may still be telling their end.
+const GONE: usize = 512;
+
+/// The pods by uid.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    pods: HashMap<String, Arc<Pod>>,
+    /// Static pods by the hash that their cgroups have.
+    hashes: HashMap<String, String>,
+    gone: VecDeque<String>,
+    node: Vec<IpAddr>,
+}
+
+impl Registry {
+    /// Takes what the API says now; what finds no room stays nameless.
+    pub fn take(&mut self, pod: Pod) -> Option<Arc<Pod>> {
+        if self.pods.len() >= PODS && !self.pods.contains_key(&pod.uid) {
+            return None;
+        }
+        if let Some(hash) = &pod.config_hash {
+            self.hashes.insert(hash.clone(), pod.uid.clone());
+        }
+        self.gone.retain(|uid| *uid != pod.uid);
+        let pod = Arc::new(pod);
+        self.pods.insert(pod.uid.clone(), Arc::clone(&pod));
+        Some(pod)
+    }
+
+    /// The API has this one no more.
+    pub fn remove(&mut self, uid: &str) {
+        if self.pods.contains_key(uid) && !self.gone.iter().any(|gone| gone == uid) {
+            self.gone.push_back(uid.to_owned());
+        }
+        while self.gone.len() > GONE {
+            let Some(oldest) = self.gone.pop_front() else { break };
+            if let Some(hash) = self.pods.remove(&oldest).and_then(|pod| pod.config_hash.clone()) {
+                self.hashes.remove(&hash);
+            }
+        }
+    }
+
+    /// The pod of this uid.
+    pub fn get(&self, uid: &str) -> Option<Arc<Pod>> {
+        self.pods.get(uid).cloned()
+    }
+
+    /// The pod of a container, and whether the API has it no more.
+    pub fn of(&self, key: &PodContainer) -> Option<(Arc<Pod>, bool)> {
+        let uid = self.hashes.get(&key.pod).unwrap_or(&key.pod);
+        let pod = self.pods.get(uid)?;
+        Some((Arc::clone(pod), self.gone.contains(uid)))
+    }
+
+    /// By which addresses the node speaks to its pods.
+    pub fn note_node(&mut self, addresses: Vec<IpAddr>) {
+        self.node = addresses;
+    }
+
+    /// Whether the node itself speaks from this address. What it forwards may, too.
+    pub fn is_node(&self, address: IpAddr) -> bool {
+        self.node.contains(&address) || self.pods.values().any(|pod| pod.node_addresses.contains(&address))
+    }
+
+    /// Where an address belongs.
+    pub fn source(&self, address: IpAddr, cluster: &[Network]) -> Source {
+        let is_here = |pod: &Arc<Pod>| pod.addresses.contains(&address);
+        if address.is_loopback() || self.is_node(address) || self.pods.values().any(is_here) {
+            Source::SameNode
+        } else if cluster.iter().any(|network| network.contains(address)) {
+            Source::Cluster
+        } else {
+            Source::Outside
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source::private_networks;
+    use super::*;
+
+    fn pod(uid: &str) -> Pod {
+        Pod { uid: uid.into(), ..Pod::default() }
+    }
+
+    fn key(pod: &str) -> PodContainer {
+        PodContainer { pod: pod.into(), id: "c".into() }
+    }
+
+    #[test]
+    fn a_static_pod_is_found_by_its_hash() {
+        let mut registry = Registry::default();
+        registry.take(Pod { config_hash: Some("hash".into()), ..pod("mirror") });
+        assert_eq!(registry.of(&key("hash")).map(|(pod, _)| pod.uid.clone()), Some("mirror".into()));
+    }
+
+    #[test]
+    fn one_that_is_gone_stays_until_others_need_the_room() {
+        let mut registry = Registry::default();
+        registry.take(pod("a"));
+        registry.remove("a");
+        registry.remove("a");
+        assert_eq!(registry.of(&key("a")).map(|(_, gone)| gone), Some(true));
+        for index in 0..GONE {
+            registry.take(pod(&index.to_string()));
+            registry.remove(&index.to_string());
+        }
+        assert!(registry.of(&key("a")).is_none());
+        registry.remove("never seen");
+        assert_eq!(registry.gone.len(), GONE);
+    }
+
+    #[test]
+    fn addresses_have_a_class() {
+        let mut registry = Registry::default();
+        let here: IpAddr = "10.244.0.7".parse().expect("valid");
+        let node: IpAddr = "203.0.113.9".parse().expect("valid");
+        registry.take(Pod { addresses: vec![here], node_addresses: vec![node], ..pod("a") });
+        let source = |address: &str| registry.source(address.parse().expect("valid"), &private_networks());
+        assert_eq!(source("10.244.0.7"), Source::SameNode);
+        assert_eq!(source("203.0.113.9"), Source::SameNode);
+        assert_eq!(source("127.0.0.1"), Source::SameNode);
+        assert_eq!(source("10.244.1.7"), Source::Cluster);
+        assert_eq!(source("198.51.100.1"), Source::Outside);
+    }
+}

@@ -1,0 +1,171 @@
+//! What the API is asked when a pod ends: little, and for many pods of one owner once.
+
+use super::Desk;
+use super::access::Need;
+use super::change::{self, is_superseded, of_daemon_set, of_job, of_replicas, of_stateful_set};
+use super::client::PATIENCE;
+use super::killing;
+use super::owner::{Owner, TEMPLATE_HASH, controller};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::ListParams;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use shutdown_probe_core::kubernetes::pod::{Change, Stopped};
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
+
+/// An owner that was asked for so recently is not asked for again: pods end in groups.
+const FRESH: Duration = Duration::from_secs(3);
+/// How long an owner has to make another pod in the place of one that was deleted.
+const REPLACEMENT: Duration = Duration::from_millis(1_500);
+/// How long the kubelet's Event may be on its way.
+const EVENT_DELAY: Duration = Duration::from_secs(2);
+/// How many owners are remembered.
+const OWNERS: usize = 1_024;
+/// How many Events of one pod are looked through.
+const EVENTS: u32 = 50;
+
+/// The answer about one pod.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// What its owner wants.
+    Change {
+        /// Whether it wants the pod still.
+        change: Change,
+        /// The pod's revision, where that has a number.
+        revision: Option<String>,
+        /// The owner's owner, where it has one.
+        top: Option<Owner>,
+    },
+    /// The owner's owner.
+    Top(Owner),
+    /// Why the kubelet stopped containers of it.
+    Stopped(HashMap<String, Vec<Stopped>>),
+}
+
+/// Owners that were asked for of late.
+#[derive(Default)]
+pub struct Owners {
+    replica_sets: Mutex<HashMap<String, (Instant, Arc<OnceCell<Option<Replicas>>>)>>,
+}
+
+/// A ReplicaSet, and what else tells what it wants.
+#[derive(Debug)]
+struct Replicas {
+    set: ReplicaSet,
+    is_superseded: bool,
+    pods: Vec<ObjectMeta>,
+}
+
+/// What the owner of a deleted pod wants; nothing where nobody can be asked.
+pub(crate) async fn change(desk: &Desk, owners: &Owners, pod: &ObjectMeta) -> Option<Answer> {
+    let owner = controller(pod)?;
+    let namespace = pod.namespace.as_deref()?;
+    let unchanged = |change| Answer::Change { change, revision: None, top: None };
+    let wants = |change: Option<Change>| Some(unchanged(change.unwrap_or(Change::Unchanged)));
+    match owner.kind.as_str() {
+        "ReplicaSet" => {
+            let cell = owners.replica_set(&owner.uid);
+            let found = cell.get_or_init(|| replicas(desk, namespace, &owner, pod)).await.as_ref();
+            let Some(found) = found else { return Some(unchanged(Change::Unchanged)) };
+            let change = if found.is_superseded {
+                Change::NewRevision
+            } else {
+                of_replicas(&found.set, &found.pods, pod)
+            };
+            let revision = change::revision(&found.set.metadata);
+            Some(Answer::Change { change, revision, top: controller(&found.set.metadata) })
+        }
+        "StatefulSet" => {
+            let set: Option<StatefulSet> = get(desk, namespace, &owner).await?;
+            wants(set.map(|set| of_stateful_set(&set, pod)))
+        }
+        "DaemonSet" => {
+            let set: Option<DaemonSet> = get(desk, namespace, &owner).await?;
+            wants(set.map(|set| of_daemon_set(&set, pod)))
+        }
+        "Job" => {
+            let job: Option<Job> = get(desk, namespace, &owner).await?;
+            wants(job.map(|job| of_job(&job)))
+        }
+        _ => None,
+    }
+}
+
+/// The CronJob of a pod's Job.
+pub(crate) async fn top(desk: &Desk, pod: &ObjectMeta) -> Option<Answer> {
+    let owner = controller(pod).filter(|owner| owner.kind == "Job")?;
+    let job: Option<Job> = get(desk, pod.namespace.as_deref()?, &owner).await?;
+    controller(&job?.metadata).map(Answer::Top)
+}
+
+/// Why the kubelet stopped containers of this pod.
+pub(crate) async fn stopped(desk: &Desk, pod: &ObjectMeta) -> Option<Answer> {
+    let events: Api<Event> = Api::namespaced(desk.client.clone(), pod.namespace.as_deref()?);
+    let fields = format!("involvedObject.uid={},reason=Killing", pod.uid.as_deref()?);
+    let parameters = ListParams::default().fields(&fields).limit(EVENTS);
+    for delay in [Duration::ZERO, EVENT_DELAY] {
+        tokio::time::sleep(delay).await;
+        let found = patient(events.list(&parameters)).await?;
+        desk.access.note(Need::KubeletEvents, &found);
+        let found = killing::stopped(&found.ok()?.items, &desk.clock);
+        if !found.is_empty() {
+            return Some(Answer::Stopped(found));
+        }
+    }
+    None
+}
+
+impl Owners {
+    /// What is known, or will be, of this ReplicaSet.
+    fn replica_set(&self, uid: &str) -> Arc<OnceCell<Option<Replicas>>> {
+        let mut sets = self.replica_sets.lock().unwrap_or_else(PoisonError::into_inner);
+        sets.retain(|_, (asked, _)| asked.elapsed() < FRESH);
+        if sets.len() >= OWNERS {
+            return Arc::default();
+        }
+        let (_, cell) = sets.entry(uid.to_owned()).or_insert_with(|| (Instant::now(), Arc::default()));
+        Arc::clone(cell)
+    }
+}
+
+/// A ReplicaSet with its Deployment and, where the revision explains nothing, its pods a moment later.
+async fn replicas(desk: &Desk, namespace: &str, owner: &Owner, pod: &ObjectMeta) -> Option<Replicas> {
+    let set: ReplicaSet = get(desk, namespace, owner).await??;
+    if let Some(deployment) = controller(&set.metadata).filter(|owner| owner.kind == "Deployment") {
+        let deployment: Option<Deployment> = get(desk, namespace, &deployment).await?;
+        if deployment.is_some_and(|deployment| is_superseded(&set, &deployment)) {
+            return Some(Replicas { set, is_superseded: true, pods: Vec::new() });
+        }
+    }
+    tokio::time::sleep(REPLACEMENT).await;
+    let hash = pod.labels.as_ref().and_then(|labels| labels.get(TEMPLATE_HASH))?;
+    let siblings: Api<Pod> = Api::namespaced(desk.client.clone(), namespace);
+    let parameters = ListParams::default().labels(&format!("{TEMPLATE_HASH}={hash}"));
+    let found = patient(siblings.list_metadata(&parameters)).await?;
+    desk.access.note(Need::Owners, &found);
+    let pods = found.ok()?.items.into_iter().map(|pod| pod.metadata).collect();
+    Some(Replicas { set, is_superseded: false, pods })
+}
+
+/// An owner. Nothing inside: it is gone, or another of the same name. Nothing at all: nobody answers.
+async fn get<K>(desk: &Desk, namespace: &str, owner: &Owner) -> Option<Option<K>>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(desk.client.clone(), namespace);
+    let found = patient(api.get_opt(&owner.name)).await?;
+    desk.access.note(Need::Owners, &found);
+    Some(found.ok()?.filter(|found| found.meta().uid.as_deref() == Some(owner.uid.as_str())))
+}
+
+async fn patient<T>(request: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(PATIENCE, request).await.ok()
+}
