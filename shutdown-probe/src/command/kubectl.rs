@@ -2,7 +2,7 @@
 
 use super::api::Terminations;
 use super::{print, print_json};
-use crate::cli::{KubectlArgs, KubectlReportArgs};
+use crate::cli::{KubectlArgs, KubectlCommand, KubectlReportArgs};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::kube::access::reason;
 use crate::output::console::{list, story};
@@ -52,9 +52,7 @@ impl FromStr for Subject {
 
 /// Asks the daemons, and prints what they say.
 pub fn run(args: &KubectlArgs, out: &mut impl Write) -> Result<Exit, Failure> {
-    let args = match &args.command {
-        crate::cli::KubectlCommand::Report(args) => args,
-    };
+    let KubectlCommand::Report(args) = &args.command;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -183,7 +181,7 @@ async fn one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Cli, Command, KubectlCommand};
+    use crate::cli::{Cli, Command};
     use clap::Parser;
 
     fn arguments(line: &str) -> KubectlReportArgs {

@@ -53,8 +53,11 @@ pub enum Answer {
 /// Owners that were asked for of late.
 #[derive(Default)]
 pub struct Owners {
-    replica_sets: Mutex<HashMap<String, (Instant, Arc<OnceCell<Option<Replicas>>>)>>,
+    replica_sets: Mutex<HashMap<String, (Instant, Asked)>>,
 }
+
+/// What is known, or will be, of one.
+type Asked = Arc<OnceCell<Option<Replicas>>>;
 
 /// A ReplicaSet, and what else tells what it wants.
 #[derive(Debug)]
@@ -125,7 +128,7 @@ pub(crate) async fn stopped(desk: &Desk, pod: &ObjectMeta) -> Option<Answer> {
 
 impl Owners {
     /// What is known, or will be, of this ReplicaSet.
-    fn replica_set(&self, uid: &str) -> Arc<OnceCell<Option<Replicas>>> {
+    fn replica_set(&self, uid: &str) -> Asked {
         let mut sets = self.replica_sets.lock().unwrap_or_else(PoisonError::into_inner);
         sets.retain(|_, (asked, _)| asked.elapsed() < FRESH);
         if sets.len() >= OWNERS {

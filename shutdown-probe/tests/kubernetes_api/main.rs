@@ -214,7 +214,8 @@ async fn owners_that_are_forbidden_leave_the_deletion_unexplained() {
 async fn a_history_that_is_gone_is_listed_anew() {
     let server = Server::start(vec![pod("web-1"), pod("web-2")]);
     let mut daemon = Daemon::of(&server);
-    (daemon.pod().await, daemon.pod().await);
+    daemon.pod().await;
+    daemon.pod().await;
     server.watched().await;
     server.list(vec![pod("web-2"), pod("web-3")]);
     let gone = json!({"kind": "Status", "status": "Failure", "code": 410, "reason": "Expired", "message": "too old"});
