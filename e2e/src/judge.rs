@@ -4,7 +4,7 @@
 use crate::daemon::Daemon;
 use crate::prometheus::Prometheus;
 use crate::report::Verdict;
-use crate::stage::{Played, PlayedLife};
+use crate::stage::{Played, PlayedLife, Witness};
 use anyhow::Result;
 use serde_json::Value;
 use shutdown_probe_common::fate::Fate;
@@ -138,12 +138,11 @@ fn is_ours(event: &Value) -> bool {
 /// The life as the zoo's comparison knows it.
 fn run_of(life: &PlayedLife, found: &Termination, verdict: &mut Verdict) -> PlayedRun {
     let window = window(life, found, verdict);
-    let construction = life.ending.expected.construction;
     let tried = life.clients.iter().filter(|witness| witness.record.port != 0);
     let clients = tried.map(|witness| PlayedClient {
         peer: witness.peer.to_string(),
         ended: witness.record.end.map(|(at, _)| at),
-        fates: fates(&witness.record, witness.said, window, construction),
+        fates: fates_of(life, witness, window),
         framing: witness.framing.clone(),
         late: is_late(&witness.record, window),
     });
@@ -166,6 +165,14 @@ fn run_of(life: &PlayedLife, found: &Termination, verdict: &mut Verdict) -> Play
         expected: life.ending.expected.clone(),
         clients: clients.collect(),
     }
+}
+
+/// A termination begins when it is announced, and a shutdown with its stop signal. The contract leaves open what a
+/// connection is whose last answer came between the two.
+fn fates_of(life: &PlayedLife, witness: &Witness, window: Window) -> Vec<Fate> {
+    let fates = fates(&witness.record, witness.said, window, life.ending.expected.construction);
+    let answered_since = witness.record.last_answer.is_some_and(|at| at >= life.acted);
+    if fates == [Fate::ClosedIdle] && answered_since { vec![Fate::Drained, Fate::ClosedIdle] } else { fates }
 }
 
 /// It came in the window, and found somebody, or his closed door: not an empty address.

@@ -8,7 +8,7 @@ mod life;
 mod pump;
 mod roles;
 
-pub use life::{Ending, Life, LifeId, Played, PlayedLife};
+pub use life::{Ending, Life, LifeId, Played, PlayedLife, Witness};
 pub use roles::Work;
 
 use crate::kubectl::Kubectl;

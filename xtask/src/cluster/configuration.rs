@@ -107,7 +107,8 @@ volumePluginDir: {plugins}
 makeIPTablesUtilChains: false
 imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
-evictionHard: {{memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}}
+evictionHard: {{memory.available: 100Mi, nodefs.available: 0%, imagefs.available: 0%}}
+evictionPressureTransitionPeriod: 1s
 "
     )
 }
