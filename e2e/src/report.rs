@@ -21,10 +21,10 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    pub fn new(case: Case) -> Self {
+    pub fn new(case: Case, namespace: String) -> Self {
         Self {
             case,
-            namespace: format!("e2e-{}", case.name),
+            namespace,
             took: Duration::ZERO,
             last_words: Vec::new(),
             differences: Vec::new(),

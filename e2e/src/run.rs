@@ -49,7 +49,8 @@ fn share(cli: &Cli, kubectl: Kubectl) -> Result<Shared> {
     let directory = root.parent().context("e2e has no parent directory")?.join("target/e2e");
     fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
     let (keep, component_command) = (cli.keep, cli.component_command.clone());
-    Ok(Shared { kubectl, ports: Ports::new(), interrupted, keep, component_command, directory })
+    let run = std::process::id();
+    Ok(Shared { kubectl, ports: Ports::new(), interrupted, keep, component_command, directory, run })
 }
 
 fn select(patterns: &[String]) -> Result<Vec<Case>> {
@@ -96,7 +97,7 @@ fn play_all(shared: &Shared, cases: &[Case], jobs: usize, judge: &Judge<'_>, sum
 /// The namespace is there until the case is judged: Events go with it.
 fn play_and_judge(shared: &Shared, case: Case, judge: &Judge<'_>) -> Verdict {
     let begun = Instant::now();
-    let mut verdict = Verdict::new(case);
+    let mut verdict = Verdict::new(case, shared.namespace(case.name));
     let outcome = Stage::new(shared, case.name).and_then(|mut stage| {
         let played = (case.play)(&mut stage);
         verdict.last_words = stage.last_words();

@@ -39,6 +39,15 @@ pub struct Shared {
     pub component_command: Option<String>,
     /// Where answers are kept.
     pub directory: PathBuf,
+    /// Tells this run's namespaces, and so its series, from those of the last.
+    pub run: u32,
+}
+
+impl Shared {
+    /// The namespace of a case.
+    pub fn namespace(&self, case: &str) -> String {
+        format!("e2e-{case}-{}", self.run)
+    }
 }
 
 /// One client.
@@ -61,8 +70,7 @@ pub struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// An empty namespace.
     pub fn new(shared: &'a Shared, case: &str) -> Result<Self> {
-        let namespace = format!("e2e-{case}");
-        shared.kubectl.run(&["delete", "namespace", &namespace, "--ignore-not-found", "--timeout=120s"])?;
+        let namespace = shared.namespace(case);
         shared.kubectl.apply(&json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {"e2e": "case"}},
         }))?;
