@@ -145,8 +145,8 @@ impl Evidence {
         match self.framed.in_hand() {
             Hand::Answer => return Fate::TruncatedResponse,
             Hand::AnswerUntilClose if self.has(flag::CLOSER_EXITING) => return Fate::TruncatedResponse,
-            // Whether it could have been completed nobody can tell.
-            Hand::HalfRequest => return Fate::NotMeasured,
+            // Whether it could have been completed nobody can tell, unless more of it lies there.
+            Hand::HalfRequest if !unread => return Fate::NotMeasured,
             _ if self.owes() => return Fate::UnansweredRequest,
             _ => {}
         }

@@ -112,6 +112,11 @@ fn frame(tcp: Tcp, storage: &Socket, end: End, evidence: &mut Evidence) {
     }
     let framed = &mut evidence.framed;
     framing.frame(framed);
+    // A look without taking (MSG_PEEK) is no read.
+    let untaken = framing.next(Direction::Inbound).wrapping_sub(tcp.copied_seq());
+    if (untaken as i32) > 0 && framed.hand == Hand::Request as u8 {
+        framed.hand = Hand::Nothing as u8;
+    }
     // What the application was writing, and the kernel had no room for.
     let unwritten = framing.next(Direction::Outbound).wrapping_sub(tcp.write_seq());
     if framing.is_followed() && (unwritten as i32) > 0 {

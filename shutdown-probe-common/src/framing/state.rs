@@ -189,6 +189,8 @@ impl Framing {
             return;
         }
         match self.protocol {
+            // Written to before its first line has told what it is: bytes alone judge.
+            protocol::UNSEEN if self.outbound.state != state::START => {}
             protocol::UNSEEN | protocol::HTTP1 => http1::frame(self, framed),
             protocol::HTTP2 => http2::frame(self, framed),
             protocol::TLS => tls::frame(self, framed),

@@ -222,8 +222,10 @@ fn arriving(framing: &Framing) -> Hand {
     let inbound = &framing.inbound;
     if !inbound.is_in_head() || inbound.has(mark::ANSWERED) {
         Hand::Nothing
-    } else if framing.protocol == protocol::UNSEEN && framing.flags & framing_flag::LIKELY != 0 {
-        // Not even sure that a request begins here.
+    } else if framing.protocol == protocol::UNSEEN
+        && (inbound.state == state::METHOD || framing.flags & framing_flag::LIKELY != 0)
+    {
+        // Not even sure that a request begins here, or that it is HTTP.
         Hand::Unknown
     } else {
         Hand::HalfRequest
