@@ -7,10 +7,13 @@ use crate::trigger::Trigger;
 /// The advice for this report: for its primary cause, then for the others that hold.
 pub(crate) fn of(report: &Termination) -> Vec<String> {
     let causes = std::iter::once(report.cause).chain(report.other_causes.iter().copied());
-    causes.flat_map(|cause| for_cause(cause, report)).collect()
+    causes
+        .flat_map(|cause| for_cause(cause, report.trigger, report.last_late_connection_after_seconds))
+        .collect()
 }
 
-fn for_cause(cause: Cause, report: &Termination) -> Vec<String> {
+/// `last_late`: after how many seconds the last connection came that was too late.
+fn for_cause(cause: Cause, trigger: Trigger, last_late: Option<f64>) -> Vec<String> {
     let advice = match cause {
         Cause::StopSignalKilledProcess => {
             "Handle the stop signal: stop accepting, finish the requests in flight, then exit."
@@ -36,14 +39,14 @@ fn for_cause(cause: Cause, report: &Termination) -> Vec<String> {
             "Something killed it before its grace period was over: look at node shutdown settings, the autoscaler \
              and PodDisruptionBudgets."
         }
-        Cause::KilledWithoutStopSignal if report.trigger == Trigger::OomKilled => {
+        Cause::KilledWithoutStopSignal if trigger == Trigger::OomKilled => {
             "Raise the memory limit or use less: the OOM killer gives no notice."
         }
         Cause::KilledWithoutStopSignal => {
             "Stop it with a stop signal and a grace period, not with SIGKILL (docker kill, --force, --grace-period=0)."
         }
         Cause::Crashed => "Fix the crash: its own end, not a stop from outside, cost these requests.",
-        Cause::ListenerClosedWhileRouted => return vec![sleep_before_stopping(report)],
+        Cause::ListenerClosedWhileRouted => return vec![sleep_before_stopping(last_late)],
         Cause::AcceptQueueDropped => {
             "Accept what is queued before closing the listener, and raise accept capacity."
         }
@@ -61,9 +64,26 @@ fn for_cause(cause: Cause, report: &Termination) -> Vec<String> {
     vec![advice.to_owned()]
 }
 
-fn sleep_before_stopping(report: &Termination) -> String {
-    let measured = report.last_late_connection_after_seconds.map_or_else(String::new, |after| {
+fn sleep_before_stopping(last_late: Option<f64>) -> String {
+    let measured = last_late.map_or_else(String::new, |after| {
         format!(", longer than the {after:.1} s after which the last connection came")
     });
     format!("Keep listening until nobody is sent here any more: add a preStop sleep{measured}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Alerts name the fix in these words, for every cause.
+    #[test]
+    fn the_alerts_give_the_same_advice() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/alerts/rules.yaml");
+        let rules = std::fs::read_to_string(path).expect("rules.yaml");
+        for cause in Cause::ALL.iter().copied().filter(|cause| *cause != Cause::Clean) {
+            let advice = for_cause(cause, Trigger::Unknown, None);
+            let given = format!("eq $labels.cause \"{}\" -}}}}\n            {}\n", cause.as_str(), advice[0]);
+            assert!(rules.contains(&given), "rules.yaml does not say {given}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What can be typed after `cargo xtask`.
 
+use crate::alerts;
 use crate::bench;
 use crate::cluster;
 use crate::deploy;
@@ -109,6 +110,9 @@ pub enum Command {
         after_help = "Examples:\n  cargo xtask image\n  ctr -n k8s.io images import target/image/shutdown-probe.tar\n  kind load image-archive target/image/shutdown-probe.tar"
     )]
     Image(image::Arguments),
+    /// Check the alerts: promtool on rules and their tests, a runbook for each, the operator's object up to date
+    #[command(after_help = "Examples:\n  cargo xtask alerts\n  cargo xtask alerts --write")]
+    Alerts(alerts::Arguments),
     /// Check all that is below deploy/: chart, kustomize base, overlays, and their effect on a real API server
     #[command(after_help = "Examples:\n  cargo xtask deploy\n  cargo xtask deploy --write")]
     Deploy(deploy::Arguments),

@@ -2,6 +2,7 @@
 //!
 //! Invariant: what a command produces lies at a fixed place below `target/`, whoever ran it.
 
+mod alerts;
 mod bench;
 mod build;
 mod cache;
@@ -57,6 +58,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench(arguments) => bench::run(&context, &arguments),
         Command::Cluster(arguments) => cluster::run(&context, &arguments),
         Command::Image(arguments) => image::run(&context, &arguments).map(|_| ()),
+        Command::Alerts(arguments) => alerts::run(&context, &arguments),
         Command::Deploy(arguments) => deploy::run(&context, &arguments),
         Command::E2e(arguments) => e2e::run(&context, &arguments),
         Command::Docs { check } => docs::run(&context, check),

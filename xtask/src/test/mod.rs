@@ -11,7 +11,7 @@ use crate::command;
 use crate::context::Context;
 use crate::setup::{self, Scope};
 use crate::terminal::{clock, stdout};
-use crate::{docs, zoo};
+use crate::{alerts, docs, zoo};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use std::time::Instant;
@@ -32,6 +32,8 @@ pub enum Step {
     Dependencies,
     /// Generated documentation is up to date
     Docs,
+    /// Alert rules, their tests and their runbooks
+    Alerts,
     /// Unit, scenario, property and replay tests, as the current user
     Unit,
     /// Tests against the running kernel, as root
@@ -54,6 +56,7 @@ impl Step {
             Self::Clippy => lint::clippy(context),
             Self::Dependencies => dependencies::check(context),
             Self::Docs => docs::run(context, true),
+            Self::Alerts => alerts::run(context, &alerts::Arguments::default()),
             Self::Unit => command::run(cargo::workspace(context, "test")?.arg("--workspace")),
             Self::Kernel => zoo::prepare(context).and_then(|()| kernel::run(context)),
             Self::Zoo => zoo::run(context, &[]),
