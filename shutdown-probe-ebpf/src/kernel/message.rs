@@ -4,6 +4,7 @@ use super::{Address, load, probe_at};
 use crate::offsets::{
     ITER_IOVEC, ITER_UBUF, MSG_ITER_COUNT, MSG_ITER_OFFSET, MSG_ITER_POINTER, MSG_ITER_TYPE,
 };
+use core::arch::asm;
 use core::ffi::c_void;
 
 /// `struct msghdr`, whose iterator stands between the bytes that were moved and those that will be.
@@ -49,6 +50,7 @@ impl Message {
         let (kind, into, pointer): (u8, u64, Address) = unsafe {
             (load(self.0, &MSG_ITER_TYPE), load(self.0, &MSG_ITER_OFFSET), load(self.0, &MSG_ITER_POINTER))
         };
+        let pointer = as_number(pointer);
         if u64::from(kind) == ITER_UBUF.load() {
             Form::One { at: pointer + into }
         } else if u64::from(kind) == ITER_IOVEC.load() {
@@ -57,6 +59,15 @@ impl Message {
             Form::Pages
         }
     }
+}
+
+/// The same. Where the first member of the iterator's union is a pointer (before 6.4), the verifier takes whatever is
+/// loaded from there for one, and does not let it be added to; what it is after a negation the verifier does not follow.
+#[inline(always)]
+fn as_number(mut pointer: Address) -> Address {
+    // SAFETY: the register is negated twice, and nothing else is touched.
+    unsafe { asm!("{0} = -{0}", "{0} = -{0}", inout(reg) pointer, options(pure, nomem, nostack)) };
+    pointer
 }
 
 impl Piece {

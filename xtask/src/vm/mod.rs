@@ -34,7 +34,7 @@ use std::env::consts::ARCH;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use steps::Programs;
+use steps::{Extent, PROGRAMS_TEST, Programs};
 use verdict::Proof;
 
 /// What can be typed after `cargo xtask vm`.
@@ -52,11 +52,14 @@ pub struct Arguments {
     /// Emulate the processor even where KVM could lend the machine's own
     #[arg(long)]
     emulate: bool,
+    /// Do only a part of it
+    #[arg(long, value_enum, value_name = "PART", conflicts_with = "write")]
+    only: Option<Extent>,
     /// Accept what the kernels show: docs/kernels.md, xtask/kernels.json, shutdown-probe/tests/btf
     #[arg(long)]
     write: bool,
     /// Run nothing, and write only shutdown-probe/tests/btf: after the probe has begun to look at more
-    #[arg(long, conflicts_with = "write")]
+    #[arg(long, conflicts_with_all = ["write", "only"])]
     btf: bool,
 }
 
@@ -102,7 +105,7 @@ fn boot(
         "the guests run what was built for {ARCH}, and there is no machine for that here yet"
     );
     setup::ensure_virtual_machines(context)?;
-    let programs = build(context, arguments.btf)?;
+    let programs = build(context, arguments)?;
     let workshop = Workshop::open(context, arguments, &programs)?;
     for kernel in kernels {
         let begun = Instant::now();
@@ -129,15 +132,18 @@ pub fn page(context: &Context) -> Result<String> {
 /// The tests that need Node, Python, Go and Java, which no guest has. What they ask of the kernel, others ask too.
 const OF_SERVERS: &str = "kernel_check";
 
-fn build(context: &Context, only_daemon: bool) -> Result<Programs> {
+fn build(context: &Context, arguments: &Arguments) -> Result<Programs> {
     build::run(context, Profile::Release)?;
-    if only_daemon {
+    if arguments.btf {
         return Ok(Programs::only_daemon(context));
     }
-    build::package(context, "zoo", Profile::Release)?;
+    let extent = arguments.only.unwrap_or_default();
+    if extent == Extent::All {
+        build::package(context, "zoo", Profile::Release)?;
+    }
     let mut tests = kernel_tests::build(context, Profile::Release)?;
-    tests.retain(|test| test.name != OF_SERVERS);
-    Ok(Programs::new(context, tests))
+    tests.retain(|test| test.name != OF_SERVERS && (extent > Extent::Load || test.name == PROGRAMS_TEST));
+    Ok(Programs::new(context, extent, tests))
 }
 
 /// What was found, against what is recorded, or to be recorded.
@@ -232,7 +238,7 @@ impl<'a> Workshop<'a> {
     fn prove(&self, kernel: &Kernel, programs: &Programs) -> Result<Proof> {
         let run = self.run(kernel, &steps::plan(self.context, programs, kernel)?)?;
         print_steps(kernel, &run);
-        verdict::judge(kernel, &run)
+        verdict::judge(kernel, &run, programs.extent)
     }
 
     /// Boots the kernel for its BTF alone.

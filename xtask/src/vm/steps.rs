@@ -6,6 +6,7 @@ use crate::build::Profile;
 use crate::cargo::Executable;
 use crate::context::Context;
 use anyhow::Result;
+use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 
 /// The steps that every plan may have.
@@ -14,6 +15,8 @@ pub const REFUSAL: &str = "run";
 pub const ZOO: &str = "zoo";
 /// The test that leaves the list of programs, see [`PROGRAMS_VARIABLE`].
 pub const PROGRAMS_TEST: &str = "kernel_probe";
+/// Where in it.
+const PROGRAMS_MODULE: &str = "programs::";
 
 /// The step that leaves the part of the kernel's BTF that the probe looks at.
 pub const BTF: &str = "btf";
@@ -73,21 +76,36 @@ pub const CASES: [&str; 42] = [
     "nested",
 ];
 
+/// How much of it a guest does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Extent {
+    /// doctor's answers, and what the verifier walks through
+    Load,
+    /// These and the kernel tests
+    Tests,
+    #[default]
+    #[value(skip)]
+    All,
+}
+
 /// What is run. All of it is optimised, for an emulated processor is slow.
 #[derive(Debug)]
 pub struct Programs {
     pub daemon: PathBuf,
     pub zoo: Option<PathBuf>,
     pub tests: Vec<Executable>,
+    pub extent: Extent,
 }
 
 impl Programs {
-    pub fn new(context: &Context, tests: Vec<Executable>) -> Self {
-        Self { zoo: Some(context.workspace.zoo()), tests, ..Self::only_daemon(context) }
+    /// `tests`: those of the extent.
+    pub fn new(context: &Context, extent: Extent, tests: Vec<Executable>) -> Self {
+        let zoo = (extent == Extent::All).then(|| context.workspace.zoo());
+        Self { zoo, tests, extent, ..Self::only_daemon(context) }
     }
 
     pub fn only_daemon(context: &Context) -> Self {
-        Self { daemon: context.workspace.daemon(Profile::Release), zoo: None, tests: Vec::new() }
+        Self { daemon: context.workspace.daemon(Profile::Release), zoo: None, tests: Vec::new(), extent: Extent::Load }
     }
 
     pub fn paths(&self) -> Vec<PathBuf> {
@@ -108,7 +126,7 @@ pub fn plan(context: &Context, programs: &Programs, kernel: &Kernel) -> Result<P
     ];
     match kernel.expected {
         Expected::Carries => {
-            steps.extend(programs.tests.iter().map(|test| step.of_test(test, context)));
+            steps.extend(programs.tests.iter().map(|test| step.of_test(test, context, programs.extent)));
             steps.extend(programs.zoo.as_deref().map(|zoo| step.of_zoo(zoo)));
         }
         Expected::Refuses(_) => {
@@ -157,12 +175,13 @@ impl Template<'_> {
         }
     }
 
-    fn of_test(&self, test: &Executable, context: &Context) -> Step {
+    fn of_test(&self, test: &Executable, context: &Context, extent: Extent) -> Step {
         let mut step = self.of(&test.name, &test.path, &["--include-ignored", "--test-threads=1"]);
         step.directory = context.workspace.daemon_crate();
         if test.name == PROGRAMS_TEST {
             step.variables.push((PROGRAMS_VARIABLE.to_owned(), PROGRAMS_FILE.to_owned()));
             step.leaves = Some(PROGRAMS_FILE.into());
+            step.arguments.extend((extent == Extent::Load).then(|| PROGRAMS_MODULE.to_owned()));
         }
         step
     }
