@@ -119,9 +119,8 @@ fn frame(tcp: Tcp, storage: &Socket, end: End, evidence: &mut Evidence) {
     }
     // What the application was writing, and the kernel had no room for.
     let unwritten = framing.next(Direction::Outbound).wrapping_sub(tcp.write_seq());
-    if framing.is_followed() && (unwritten as i32) > 0 {
-        framed.hand = Hand::Answer as u8;
-        framed.begun = framed.begun.saturating_sub(unwritten.into());
+    if (unwritten as i32) > 0 {
+        framing.take_back(unwritten, framed);
     }
 }
 

@@ -197,4 +197,16 @@ impl Framing {
             _ => {}
         }
     }
+
+    /// Says what is in hand where the last bytes that were shown have not been written after all.
+    #[inline(always)]
+    pub fn take_back(&self, unwritten: u32, framed: &mut Framed) {
+        if !self.is_followed() {
+            return;
+        }
+        framed.hand = Hand::Answer as u8;
+        if matches!(self.protocol, protocol::UNSEEN | protocol::HTTP1) {
+            http1::take_back(self, unwritten, framed);
+        }
+    }
 }

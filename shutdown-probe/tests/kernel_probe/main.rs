@@ -8,7 +8,9 @@
 mod attach;
 mod existing;
 mod fates;
+mod framing;
 mod narration;
+mod pieces;
 mod pods;
 mod processes;
 mod programs;

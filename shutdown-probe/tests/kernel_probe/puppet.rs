@@ -2,6 +2,7 @@
 //!
 //! It is a fork of the test, which has threads: so it makes system calls only, and never allocates.
 
+use crate::pieces::{self, Answer, Manner};
 use std::ffi::c_int;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -17,7 +18,10 @@ enum Act {
     Accept,
     Read,
     Peek,
+    ReadPieces,
+    PeekPieces,
     Write,
+    Say,
     ShutdownWrite,
     Close,
     LingerZero,
@@ -115,6 +119,31 @@ impl Puppet {
 
     pub fn peek(&mut self, fd: RawFd) -> i64 {
         self.told(Act::Peek, fd, 0)
+    }
+
+    /// Reads at most so many bytes into many pieces of memory.
+    pub fn read_pieces(&mut self, fd: RawFd, most: usize) -> i64 {
+        self.told(Act::ReadPieces, fd, most as i32)
+    }
+
+    pub fn peek_pieces(&mut self, fd: RawFd, most: usize) -> i64 {
+        self.told(Act::PeekPieces, fd, most as i32)
+    }
+
+    /// Writes an answer from this byte on, as far as it fits.
+    pub fn say(&mut self, fd: RawFd, answer: Answer, manner: Manner, from: usize) -> i64 {
+        self.told(Act::Say, fd, answer.order(manner, from))
+    }
+
+    /// The same, and gives 0 where nothing fits.
+    pub fn try_say(&mut self, fd: RawFd, answer: Answer, manner: Manner, from: usize) -> i64 {
+        self.order(Act::Say, fd, answer.order(manner, from));
+        self.answer().max(0)
+    }
+
+    /// The same, and nobody waits for its end: it can only be killed after that.
+    pub fn begin_to_say(&mut self, fd: RawFd, answer: Answer, manner: Manner) {
+        self.order(Act::Say, fd, answer.order(manner, 0));
     }
 
     /// Writes so many bytes, as far as they fit.
@@ -298,6 +327,9 @@ fn act(act: u8, fd: RawFd, value: i32) -> i64 {
             }
             act if act == Act::Read as u8 => libc::recv(fd, into, length.min(buffer.len()), 0),
             act if act == Act::Peek as u8 => libc::recv(fd, into, buffer.len(), libc::MSG_PEEK),
+            act if act == Act::ReadPieces as u8 => pieces::read(fd, length, 0),
+            act if act == Act::PeekPieces as u8 => pieces::read(fd, length, libc::MSG_PEEK),
+            act if act == Act::Say as u8 => pieces::write(fd, value),
             act if act == Act::Write as u8 => {
                 libc::send(fd, PAYLOAD.as_ptr().cast(), length, libc::MSG_NOSIGNAL)
             }

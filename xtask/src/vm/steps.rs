@@ -29,9 +29,10 @@ const BTF_FILE: &str = "/tmp/btf";
 /// A step that hangs. An emulated processor is 10 to 20 times slower than the host's.
 const LIMIT_SECONDS: u64 = 420;
 
-/// Cases of the zoo that need no other server than its own: every fate, every way to end. Storms are left out:
+/// Cases of the zoo that need no other server than its own: every fate, every way to end, every answer of
+/// HTTP/1. Storms are left out:
 /// they take what the machine gives, and an emulated one gives little.
-pub const CASES: [&str; 42] = [
+pub const CASES: [&str; 72] = [
     "drain",
     "exit",
     "slow-drain",
@@ -74,6 +75,36 @@ pub const CASES: [&str; 42] = [
     "socket-activation",
     "nobody-listened",
     "nested",
+    "stream-cut",
+    "length-cut",
+    "continue",
+    "pipelined",
+    "trailers",
+    "chunks",
+    "head",
+    "no-body",
+    "close-delimited",
+    "said-close",
+    "request-bytewise",
+    "response-bytewise",
+    "large-heads",
+    "odd-heads",
+    "http10",
+    "pipelined-three",
+    "pipelined-post",
+    "continue-body",
+    "early-hints",
+    "expectation-failed",
+    "answered-early",
+    "drained-in-pieces",
+    "websocket-traffic",
+    "websocket-closing",
+    "websocket-quiet",
+    "upgrade-declined",
+    "line-protocol",
+    "hostile-requests",
+    "hostile-responses",
+    "hostile-upgrade",
 ];
 
 /// How much of it a guest does.
@@ -105,7 +136,12 @@ impl Programs {
     }
 
     pub fn only_daemon(context: &Context) -> Self {
-        Self { daemon: context.workspace.daemon(Profile::Release), zoo: None, tests: Vec::new(), extent: Extent::Load }
+        Self {
+            daemon: context.workspace.daemon(Profile::Release),
+            zoo: None,
+            tests: Vec::new(),
+            extent: Extent::Load,
+        }
     }
 
     pub fn paths(&self) -> Vec<PathBuf> {

@@ -112,7 +112,6 @@ pub(super) fn end(framing: &mut Framing, direction: Direction) {
 fn answered(framing: &mut Framing) {
     let arriving = framing.inbound.is_in_head();
     let own = framing.http1();
-    own.begun = 0;
     if own.outstanding > 0 {
         own.outstanding -= 1;
         own.heads >>= 1;
