@@ -125,22 +125,12 @@ fn tcp_sending_entry(ctx: FEntryContext) -> i32 {
     0
 }
 
-/// Runs before the socket's lock is given back.
-#[fexit(function = "tcp_recvmsg_locked")]
-fn tcp_received_locked(ctx: FExitContext) -> i32 {
-    received(&ctx)
-}
-
-/// For kernels whose compiler has made one function of the two.
-#[fexit(function = "tcp_recvmsg")]
-fn tcp_received(ctx: FExitContext) -> i32 {
-    received(&ctx)
-}
-
-#[inline(always)]
-fn received(ctx: &FExitContext) -> i32 {
-    if let Ok(bytes) = ctx.ret() {
-        payload::received(Sock::new(ctx.arg(0)), Message::new(ctx.arg(1)), ctx.arg(3), bytes);
+/// For kernels that let no tracepoint look into packets.
+#[fexit(function = "skb_copy_datagram_iter")]
+fn tcp_copied(ctx: FExitContext) -> i32 {
+    if let Ok(0) = ctx.ret::<i32>() {
+        let message = Message::of_iterator(ctx.arg(2));
+        payload::copied(Packet::new(ctx.arg(0)), ctx.arg(1), message, ctx.arg(3));
     }
     0
 }

@@ -71,8 +71,8 @@ fn the_variant_follows_from_the_hook() {
     assert_eq!(chosen("oom"), ["oom_victim_pid", task, task, task, task].map(Some));
     let (function, hook) = ("tcp_reset_sent_v4", "tcp_reset_sent_seen");
     assert_eq!(chosen("reset_sent"), [function, function, hook, hook, hook].map(Some));
-    let (at_return, copying) = ("tcp_received_locked", "tcp_copying");
-    assert_eq!(chosen("framing"), ["tcp_received", at_return, at_return, copying, copying].map(Some));
+    let (at_return, copying) = ("tcp_copied", "tcp_copying");
+    assert_eq!(chosen("framing"), [at_return, at_return, at_return, copying, copying].map(Some));
 }
 
 #[test]

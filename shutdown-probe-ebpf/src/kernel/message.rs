@@ -1,15 +1,20 @@
 //! What a process gives to be sent, or has filled: where its bytes lie.
 
-use super::{Address, load, probe_at};
+use super::{Address, load_at, probe_at};
 use crate::offsets::{
-    ITER_IOVEC, ITER_UBUF, MSG_ITER_COUNT, MSG_ITER_OFFSET, MSG_ITER_POINTER, MSG_ITER_TYPE,
+    ITER_IOVEC, ITER_UBUF, MSG_ITER, MSG_ITER_COUNT, MSG_ITER_OFFSET, MSG_ITER_POINTER, MSG_ITER_TYPE,
 };
+use aya_ebpf::Global;
 use core::arch::asm;
 use core::ffi::c_void;
 
-/// `struct msghdr`, whose iterator stands between the bytes that were moved and those that will be.
+/// The iterator of a `struct msghdr`. It stands between the bytes that were moved and those that will be.
 #[derive(Clone, Copy)]
-pub struct Message(*const c_void);
+pub struct Message {
+    pointer: *const c_void,
+    /// How much of the structure lies before the pointer.
+    before: u64,
+}
 
 /// `struct iovec`: a piece of a process's memory.
 #[repr(C)]
@@ -33,24 +38,33 @@ impl Message {
     /// The one that a hook was given.
     #[inline(always)]
     pub fn new(pointer: *const c_void) -> Self {
-        Self(pointer)
+        Self { pointer, before: 0 }
+    }
+
+    /// The one whose `struct iov_iter` a hook was given.
+    #[inline(always)]
+    pub fn of_iterator(pointer: *const c_void) -> Self {
+        Self { pointer, before: MSG_ITER.load() }
+    }
+
+    #[inline(always)]
+    fn field<T: Copy>(self, offset: &Global<u64>) -> T {
+        // SAFETY: the pointer is so far into the structure that the offset is of.
+        unsafe { load_at(self.pointer, offset.load() - self.before) }
     }
 
     /// How many bytes lie ahead of the iterator.
     #[inline(always)]
     pub fn bytes_ahead(self) -> u32 {
-        // SAFETY: the pointer is to the structure that the offset is of.
-        unsafe { load::<u64>(self.0, &MSG_ITER_COUNT) as u32 }
+        self.field::<u64>(&MSG_ITER_COUNT) as u32
     }
 
     /// Where its iterator stands.
     #[inline(always)]
     pub fn form(self) -> Form {
-        // SAFETY: the pointer is to the structure that the offsets are of.
-        let (kind, into, pointer): (u8, u64, Address) = unsafe {
-            (load(self.0, &MSG_ITER_TYPE), load(self.0, &MSG_ITER_OFFSET), load(self.0, &MSG_ITER_POINTER))
-        };
-        let pointer = as_number(pointer);
+        let kind: u8 = self.field(&MSG_ITER_TYPE);
+        let into: u64 = self.field(&MSG_ITER_OFFSET);
+        let pointer = as_number(self.field(&MSG_ITER_POINTER));
         if u64::from(kind) == ITER_UBUF.load() {
             Form::One { at: pointer + into }
         } else if u64::from(kind) == ITER_IOVEC.load() {

@@ -72,9 +72,19 @@ pub fn read_user<const LENGTH: usize>(from: Address, place: &mut [u8; LENGTH], l
 /// The pointer is to the structure that the offset is of.
 #[inline(always)]
 unsafe fn load<T: Copy>(base: *const c_void, offset: &Global<u64>) -> T {
+    // SAFETY: as the caller says.
+    unsafe { load_at(base, offset.load()) }
+}
+
+/// Reads a field that lies so far behind a pointer that the verifier knows.
+///
+/// # Safety
+/// The pointer is to a structure with that field.
+#[inline(always)]
+unsafe fn load_at<T: Copy>(base: *const c_void, offset: u64) -> T {
     // SAFETY: the verifier admits the load only where the structure has such a field there; the
     // kernel answers a stale pointer with zeros.
-    unsafe { base.byte_add(offset.load() as usize).cast::<T>().read_volatile() }
+    unsafe { base.byte_add(offset as usize).cast::<T>().read_volatile() }
 }
 
 /// ns of `CLOCK_MONOTONIC`, which TCP stamps its segments with.

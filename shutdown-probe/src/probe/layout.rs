@@ -108,6 +108,7 @@ const OPTIONAL_FIELDS: &[Field] = &[
 
 /// What a process's memory is described by, for those programs that look at what it reads and writes.
 const MESSAGE_FIELDS: &[Field] = &[
+    field("MSG_ITER", "msghdr", "msg_iter", 0),
     field("MSG_ITER_TYPE", "msghdr", "msg_iter.iter_type", 8),
     field("MSG_ITER_OFFSET", "msghdr", "msg_iter.iov_offset", 64),
     // One place for one piece of memory (`ubuf`) and for an array of pieces.

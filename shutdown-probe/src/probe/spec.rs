@@ -212,14 +212,7 @@ pub const PROBES: &[Spec] = &[
             variant(
                 0,
                 &[
-                    at_return("tcp_received_locked", "tcp_recvmsg_locked"),
-                    function("tcp_sending_entry", "tcp_sendmsg_locked"),
-                ],
-            ),
-            variant(
-                0,
-                &[
-                    at_return("tcp_received", "tcp_recvmsg"),
+                    at_return("tcp_copied", "skb_copy_datagram_iter"),
                     function("tcp_sending_entry", "tcp_sendmsg_locked"),
                 ],
             ),

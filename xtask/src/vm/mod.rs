@@ -265,6 +265,7 @@ impl<'a> Workshop<'a> {
             initrd,
             messages: self.file(kernel, "messages"),
             processor,
+            needs_cmpxchg16b: kernel.needs_cmpxchg16b,
             boot_limit,
             limit: limit + boot_limit,
         };

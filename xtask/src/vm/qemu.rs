@@ -28,6 +28,8 @@ pub struct Machine<'a> {
     /// The file in which the guest's messages gather.
     pub messages: PathBuf,
     pub processor: Processor,
+    /// Whether that must have this instruction, see [`super::matrix::Kernel`].
+    pub needs_cmpxchg16b: bool,
     /// How long it may take to boot.
     pub boot_limit: Duration,
     /// How long it may run.
@@ -49,12 +51,14 @@ impl Processor {
         File::options().read(true).write(true).open("/dev/kvm").is_ok()
     }
 
-    fn arguments(self) -> [&'static str; 4] {
+    fn arguments(self, needs_cmpxchg16b: bool) -> [&'static str; 4] {
         match self {
             Self::Lent => ["-accel", "kvm", "-cpu", "max"],
-            // Without cmpxchg16b, which the kernel's allocator uses where it can: under load a guest of QEMU 7.2 was
-            // seen to come out of it with half a pointer in its flags.
-            Self::Emulated => ["-accel", "tcg,thread=multi", "-cpu", "max,-cx16"],
+            // Without cmpxchg16b, which the kernel's allocator uses where it can: guests of QEMU 7.2 were seen to come
+            // out of it with half a pointer in their flags.
+            Self::Emulated if !needs_cmpxchg16b => ["-accel", "tcg,thread=multi", "-cpu", "max,-cx16"],
+            // Seen seldom with one thread for all processors.
+            Self::Emulated => ["-accel", "tcg,thread=single", "-cpu", "max"],
         }
     }
 }
@@ -98,7 +102,7 @@ impl Machine<'_> {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command
-            .args(self.processor.arguments())
+            .args(self.processor.arguments(self.needs_cmpxchg16b))
             .args(["-smp", "2"])
             .args(["-m", &format!("{MEMORY_MIB}M"), "-nodefaults", "-no-user-config", "-no-reboot"])
             .args(["-display", "none", "-serial", "stdio", "-serial"])
@@ -180,6 +184,7 @@ mod tests {
             initrd: Path::new("/none"),
             messages,
             processor: Processor::Emulated,
+            needs_cmpxchg16b: false,
             boot_limit: Duration::from_secs(100),
             limit: Duration::from_millis(100),
         };

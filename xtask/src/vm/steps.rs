@@ -30,8 +30,7 @@ const BTF_FILE: &str = "/tmp/btf";
 const LIMIT_SECONDS: u64 = 420;
 
 /// Cases of the zoo that need no other server than its own: every fate, every way to end, every answer of
-/// HTTP/1. Storms are left out:
-/// they take what the machine gives, and an emulated one gives little.
+/// HTTP/1. Storms are left out: they take what the machine gives, and an emulated one gives little.
 pub const CASES: [&str; 72] = [
     "drain",
     "exit",

@@ -2,15 +2,13 @@
 //! the packets, what it has received.
 
 use super::walk::{Place, Source};
-use super::{Stretch, begin, followed, pass, pass_unseen};
-use crate::kernel::{Address, Form, Message, Piece, Sock, read_user};
+use super::packet::reader;
+use super::{Stretch, followed, pass, pass_unseen};
+use crate::kernel::{Address, Form, Message, Packet, Piece, Sock, read_user};
 use aya_ebpf::helpers::generated::bpf_loop;
 use core::ffi::c_void;
 use shutdown_probe_common::framing::{Direction, Window};
 
-/// Flags of recv(): a look without taking, and taking without a look.
-const MSG_PEEK: u32 = 0x02;
-const MSG_TRUNC: u32 = 0x20;
 /// `UIO_MAXIOV`: more pieces than this are never given.
 const MAX_PIECES: u32 = 1024;
 const PIECE: u64 = size_of::<Piece>() as u64;
@@ -36,26 +34,17 @@ pub fn sending(sk: Sock, message: Message) {
     pass::<_, true>(storage, Stretch { first, bytes, place }, Memory);
 }
 
-/// `tcp_recvmsg` has copied so many bytes, which lie behind the iterator.
+/// `skb_copy_datagram_iter` has copied so many bytes, which lie behind the iterator. Not where `tcp_recvmsg_locked`
+/// returns: compilers make one function of it and its caller (6.1), which returns without the lock.
 #[inline(always)]
-pub fn received(sk: Sock, message: Message, flags: u32, bytes: i32) {
-    if bytes <= 0 || flags & (MSG_PEEK | MSG_TRUNC) != 0 {
-        return;
-    }
-    let Some(storage) = followed(sk) else { return };
-    let Some(tcp) = sk.tcp() else { return };
-    let framing = storage.framing();
-    let bytes = bytes as u32;
-    let first = tcp.copied_seq().wrapping_sub(bytes);
-    if !framing.is_begun() {
-        let read = tcp.bytes_received().wrapping_sub(u64::from(tcp.unread()));
-        begin(framing, tcp, first, read.wrapping_sub(u64::from(bytes)));
-    }
+pub fn copied(packet: Packet, offset: u32, message: Message, bytes: u32) {
+    let Some((_, storage)) = reader(packet) else { return };
     let place = match message.form() {
         Form::One { at } => one(at - u64::from(bytes), bytes),
         Form::Several { at, into } => until(at, into, bytes),
         Form::Pages => return,
     };
+    let first = packet.sequence().wrapping_add(offset);
     pass::<_, false>(storage, Stretch { first, bytes, place }, Memory);
 }
 

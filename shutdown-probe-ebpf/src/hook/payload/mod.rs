@@ -1,8 +1,8 @@
 //! What the application reads and writes goes past the parser, each byte once and in order.
 //!
 //! Runs under the socket's lock, in the application's context: where TCP copies to it from a packet
-//! ([`packet`]) or, on kernels whose tracepoints show less, where TCP's own functions begin and return
-//! and the bytes lie in the application's memory ([`memory`]). Above the transport: no loss, no
+//! ([`packet`]) or, on kernels whose tracepoints show less, where the kernel's own functions begin and
+//! return and the bytes lie in the application's memory ([`memory`]). Above the transport: no loss, no
 //! reordering and no retransmission gets here.
 //!
 //! Invariant: bytes that went by unseen are noticed by their sequence numbers; unless nobody has to
@@ -12,12 +12,12 @@ mod memory;
 mod packet;
 mod walk;
 
-pub use memory::{received, sending};
+pub use memory::{copied, sending};
 pub use packet::copying;
 pub use walk::Walk;
 
 use crate::container::Known;
-use crate::kernel::{Sock, Tcp};
+use crate::kernel::Sock;
 use crate::maps::Socket;
 use crate::offsets::PROTOCOLS;
 use shutdown_probe_common::connection::role;
@@ -42,12 +42,6 @@ pub fn pass_unseen(framing: &mut Framing, direction: Direction, before: u32) {
     if (missed as i32) > 0 && framing.skip(direction, missed) != missed {
         framing.lose();
     }
-}
-
-/// The first bytes that are seen of it begin at this sequence number.
-#[inline(always)]
-fn begin(framing: &mut Framing, tcp: Tcp, first: u32, bytes_before: u64) {
-    framing.begin(first, tcp.write_seq(), bytes_before != 0);
 }
 
 /// Bytes of the stream.

@@ -1,7 +1,7 @@
 //! Bytes that TCP is about to copy from a packet to the application.
 
 use super::walk::{Place, Source};
-use super::{Stretch, begin, is_followed, pass};
+use super::{Stretch, is_followed, pass};
 use crate::connection::remember;
 use crate::container::of_current;
 use crate::kernel::{Address, Packet, Sock, Tcp};
@@ -12,30 +12,30 @@ use shutdown_probe_common::framing::Window;
 /// `skb_copy_datagram_iovec`: called for every kind of socket.
 #[inline(always)]
 pub fn copying(packet: Packet, bytes: u32) {
-    let Some(sk) = packet.sock() else { return };
+    let Some((tcp, storage)) = reader(packet) else { return };
+    // Behind what was taken lies what is only looked at (MSG_PEEK): all of the packet then.
+    let at = tcp.copied_seq().wrapping_sub(packet.sequence());
+    let offset = if at < packet.length() { at } else { 0 };
+    let first = packet.sequence().wrapping_add(offset);
+    let place = Place { at: offset.into(), length: bytes.into(), next: 0 };
+    pass::<_, false>(storage, Stretch { first, bytes, place }, packet);
+}
+
+/// The connection that it is read from, where that is to be followed.
+#[inline(always)]
+pub fn reader(packet: Packet) -> Option<(Tcp, &'static Socket)> {
+    let sk = packet.sock()?;
     let (tcp, storage) = match sk.storage() {
-        Some(storage) if !is_followed(storage) => return,
-        Some(storage) => match sk.tcp() {
-            Some(tcp) => (tcp, storage),
-            None => return,
-        },
-        None => match first(sk) {
-            Some(found) => found,
-            None => return,
-        },
+        Some(storage) if !is_followed(storage) => return None,
+        Some(storage) => (sk.tcp()?, storage),
+        None => first(sk)?,
     };
     let framing = storage.framing();
-    let copied = tcp.copied_seq();
     if !framing.is_begun() {
         let bytes_before = tcp.bytes_received().wrapping_sub(u64::from(tcp.unread()));
-        begin(framing, tcp, copied, bytes_before);
+        framing.begin(tcp.copied_seq(), tcp.write_seq(), bytes_before != 0);
     }
-    // Behind what was taken lies what is only looked at (MSG_PEEK): all of the packet then.
-    let at = copied.wrapping_sub(packet.sequence());
-    let offset = if at < packet.length() { at } else { 0 };
-    let sequence = packet.sequence().wrapping_add(offset);
-    let place = Place { at: offset.into(), length: bytes.into(), next: 0 };
-    pass::<_, false>(storage, Stretch { first: sequence, bytes, place }, packet);
+    Some((tcp, storage))
 }
 
 /// Remembers a connection of a container at its first read.
