@@ -1,8 +1,8 @@
 //! Bytes that lie in the application's memory: what it gives to be sent and, where no tracepoint shows
 //! the packets, what it has received.
 
-use super::walk::{Place, Source};
 use super::packet::reader;
+use super::walk::{Place, Source};
 use super::{Stretch, followed, pass, pass_unseen};
 use crate::kernel::{Address, Form, Message, Packet, Piece, Sock, read_user};
 use aya_ebpf::helpers::generated::bpf_loop;
