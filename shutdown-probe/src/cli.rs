@@ -69,6 +69,7 @@ const REPORT_EXAMPLES: &str = "\
 Examples:
   shutdown-probe report
   shutdown-probe report --since 1h
+  shutdown-probe report --namespace shop --workload web
   shutdown-probe report 1a2b-3c4d5e6f          one termination as a text
   shutdown-probe report --json --since 2026-09-21T14:00:00Z
 ";
@@ -220,6 +221,12 @@ pub struct ReportArgs {
     /// Only those that had not ended by then: a date (RFC 3339) or a duration such as 10m
     #[arg(long, value_name = "TIME", value_parser = checked_since, conflicts_with = "id")]
     pub since: Option<String>,
+    /// Only of this namespace
+    #[arg(long, value_name = "NAME", conflicts_with = "id")]
+    pub namespace: Option<String>,
+    /// Only of the workload of this name
+    #[arg(long, value_name = "NAME", conflicts_with = "id")]
+    pub workload: Option<String>,
     /// How many at most
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,

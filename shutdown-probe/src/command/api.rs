@@ -26,6 +26,32 @@ pub struct Terminations {
     pub terminations: Vec<Termination>,
 }
 
+/// Which terminations are asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Only those that had not ended by then.
+    pub since: Option<&'a str>,
+    /// Only of this namespace.
+    pub namespace: Option<&'a str>,
+    /// Only of this workload.
+    pub workload: Option<&'a str>,
+    /// How many at most.
+    pub limit: u16,
+}
+
+impl Wanted<'_> {
+    fn path(&self) -> String {
+        let mut path = format!("/api/v1/terminations?limit={}", self.limit);
+        let fields = [("since", self.since), ("namespace", self.namespace), ("workload", self.workload)];
+        for (name, value) in fields {
+            if let Some(value) = value {
+                path.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+            }
+        }
+        path
+    }
+}
+
 #[derive(Deserialize)]
 struct Problem {
     error: String,
@@ -54,12 +80,8 @@ impl Api {
     ///
     /// # Errors
     /// [`Exit::Unavailable`] where the daemon does not answer as it should.
-    pub fn terminations(&self, since: Option<&str>, limit: u16) -> Result<Terminations, Failure> {
-        let mut path = format!("/api/v1/terminations?limit={limit}");
-        if let Some(since) = since {
-            path.push_str(&format!("&since={}", utf8_percent_encode(since, NON_ALPHANUMERIC)));
-        }
-        self.get(&path)
+    pub fn terminations(&self, wanted: &Wanted<'_>) -> Result<Terminations, Failure> {
+        self.get(&wanted.path())
     }
 
     /// One termination.
@@ -90,5 +112,17 @@ impl Api {
             _ => Exit::Unavailable,
         };
         Err(Failure::new(exit, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_has_what_was_asked() {
+        let wanted =
+            Wanted { namespace: Some("shop"), workload: Some("web&x"), limit: 7, ..Wanted::default() };
+        assert_eq!(wanted.path(), "/api/v1/terminations?limit=7&namespace=shop&workload=web%26x");
     }
 }

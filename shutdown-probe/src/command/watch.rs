@@ -1,6 +1,6 @@
 //! `watch`: terminations on the terminal as they happen.
 
-use super::api::Api;
+use super::api::{Api, Wanted};
 use super::{print, print_json};
 use crate::cli::WatchArgs;
 use crate::config::Observe;
@@ -42,7 +42,8 @@ fn ask<W: Write>(api: &Api, mut screen: Screen<'_, W>) -> Result<Exit, Failure> 
     let mut seen: HashMap<String, Termination> = HashMap::new();
     let mut is_first = true;
     loop {
-        let mut terminations = api.terminations(Some(SINCE), LIMIT)?.terminations;
+        let mut terminations =
+            api.terminations(&Wanted { since: Some(SINCE), limit: LIMIT, ..Wanted::default() })?.terminations;
         terminations.reverse();
         seen.retain(|id, _| terminations.iter().any(|termination| termination.id == *id));
         for termination in terminations {
