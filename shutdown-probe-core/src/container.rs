@@ -146,12 +146,13 @@ impl Container {
     /// What a verdict needs to know of it.
     pub fn subject(&self, settings: &Settings) -> Subject {
         let Some(member) = &self.member else {
-            return Subject { grace: settings.grace, ..Subject::default() };
+            return Subject { grace: settings.grace, own_grace: settings.grace, ..Subject::default() };
         };
         let began = self.termination.as_ref().map(Termination::asked_at);
         let trigger = began.and_then(|at| member.trigger(at));
         Subject {
             grace: member.grace(trigger).or(settings.grace),
+            own_grace: member.own_grace().or(settings.grace),
             trigger,
             oom_killed: member.was_oom_killed(),
         }

@@ -10,7 +10,7 @@ use crate::identity::{ContainerId, KernelInstant};
 use crate::input::{EndpointStep, Input};
 use crate::kubernetes::source::{Network, private_networks};
 use crate::kubernetes::{Member, Pod, Registry};
-use crate::recommendation::History;
+use crate::recommendation::{Histories, Name};
 use crate::report::{State, Termination as Report};
 use crate::termination::{Frame, Origin};
 use core::time::Duration;
@@ -22,8 +22,8 @@ const LAPSE: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_millis(200);
 /// How often a termination in progress is reported anew, at most.
 const REPORT: Duration = Duration::from_millis(100);
-/// How many containers, and how many names, are kept at most.
-const NAMES: usize = 1 << 16;
+/// How many containers are kept at most.
+const CONTAINERS: usize = 1 << 16;
 /// Until told otherwise.
 const FOREVER: KernelInstant = KernelInstant(u64::MAX);
 
@@ -77,18 +77,13 @@ pub struct Engine {
     boot_to_unix_ns: i64,
     containers: BTreeMap<ContainerId, Container>,
     due: BTreeMap<ContainerId, Due>,
-    histories: BTreeMap<Name, History>,
+    histories: Histories,
+    /// Major and minor version of the API server.
+    server_version: Option<(u32, u32)>,
     commands: VecDeque<Command>,
     registry: Registry,
     /// The containers of each pod, by what their paths call it.
     members: BTreeMap<String, BTreeSet<ContainerId>>,
-}
-
-/// What terminations have in common that follow each other: without Kubernetes the path, in it the workload.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Name {
-    Path(String),
-    Workload(Labels),
 }
 
 fn name_of(container: &Container) -> Name {
@@ -106,7 +101,8 @@ impl Engine {
             boot_to_unix_ns: 0,
             containers: BTreeMap::new(),
             due: BTreeMap::new(),
-            histories: BTreeMap::new(),
+            histories: Histories::default(),
+            server_version: None,
             commands: VecDeque::new(),
             registry: Registry::default(),
             members: BTreeMap::new(),
@@ -121,6 +117,7 @@ impl Engine {
             Input::Pod { at, pod } => self.meet(at, *pod),
             Input::PodRemoved { at, uid } => self.part(at, &uid),
             Input::NodeAddresses { addresses, .. } => self.registry.note_node(addresses),
+            Input::ServerVersion { major, minor, .. } => self.server_version = Some((major, minor)),
             Input::Endpoint { at, pod, service, step } => self.endpoint(at, &pod, &service, step),
             input => self.handle_of_container(input),
         }
@@ -128,7 +125,7 @@ impl Engine {
 
     fn handle_of_container(&mut self, input: Input) {
         let Some((id, at)) = subject_of(&input) else { return };
-        if self.containers.len() >= NAMES && !self.containers.contains_key(&id) {
+        if self.containers.len() >= CONTAINERS && !self.containers.contains_key(&id) {
             return;
         }
         self.make_way_for_next_life(id, at, &input);
@@ -354,13 +351,10 @@ impl Engine {
         let subject = container.subject(&self.settings);
         let name = name_of(container);
         let Some(termination) = &container.termination else { return };
-        if self.histories.len() >= NAMES && !self.histories.contains_key(&name) {
-            self.histories.pop_first();
+        if let Some(sample) = termination.sample(subject) {
+            self.histories.add(name.clone(), sample);
         }
-        let history = self.histories.entry(name).or_default();
-        if termination.was_asked_for() {
-            history.add(termination.last_arrival().unwrap_or_default());
-        }
+        let recommended = self.histories.get(&name).and_then(|it| it.recommend(subject.own_grace));
         let grace_used_ratio = termination
             .grace_used_since_deletion()
             .zip(subject.grace)
@@ -372,7 +366,7 @@ impl Engine {
             grace_used_ratio,
         }];
         counts.extend(
-            history.recommend(subject.grace).map(|found| Count::RecommendedPreStop {
+            recommended.map(|found| Count::RecommendedPreStop {
                 sleep: Duration::from_secs(found.pre_stop_seconds),
             }),
         );
@@ -420,13 +414,13 @@ impl Engine {
     fn report_of(&self, id: ContainerId, state: State) -> Option<Report> {
         let container = self.containers.get(&id)?;
         let termination = container.termination.as_ref().filter(|termination| termination.confirmed)?;
-        let history = self.histories.get(&name_of(container));
         let subject = container.subject(&self.settings);
         Some(termination.report(Frame {
             id: format!("{:x}-{:x}", id.0, termination.began_at.0),
             container: container.described(),
             state,
-            recommendation: history.and_then(|history| history.recommend(subject.grace)),
+            history: self.histories.get(&name_of(container)),
+            server_version: self.server_version,
             subject,
             unix: &|at| unix_seconds(at, self.boot_to_unix_ns),
         }))
@@ -473,6 +467,7 @@ fn subject_of(input: &Input) -> Option<(ContainerId, KernelInstant)> {
         | Input::Pod { .. }
         | Input::PodRemoved { .. }
         | Input::NodeAddresses { .. }
+        | Input::ServerVersion { .. }
         | Input::Endpoint { .. } => return None,
     })
 }
@@ -507,6 +502,7 @@ fn apply(container: &mut Container, input: Input, origin: Origin) {
         | Input::Pod { .. }
         | Input::PodRemoved { .. }
         | Input::NodeAddresses { .. }
+        | Input::ServerVersion { .. }
         | Input::Endpoint { .. } => {}
     }
 }

@@ -146,6 +146,15 @@ pub enum Input {
         /// All of them.
         addresses: Vec<IpAddr>,
     },
+    /// The version of the API server.
+    ServerVersion {
+        /// When this was heard.
+        at: KernelInstant,
+        /// As in `1.34`: 1.
+        major: u32,
+        /// As in `1.34`: 34.
+        minor: u32,
+    },
     /// An endpoint of a pod changed, in one Service.
     Endpoint {
         /// When this was heard.

@@ -3,6 +3,7 @@
 //! Fields may be added; those that are here stay. Times are seconds since the Unix epoch.
 
 use crate::cause::Cause;
+use crate::closed_set::closed_set;
 use crate::input::{Confidence, Protocol};
 use crate::signal::Disposition;
 use crate::trigger::Trigger;
@@ -66,6 +67,12 @@ pub struct Termination {
     pub timeline: Vec<TimelineEntry>,
     /// The preStop sleep that recent terminations of the same name ask for.
     pub recommendation: Option<Recommendation>,
+    /// What to change about how it is stopped, with reasons; what makes the stop signal arrive first.
+    #[serde(default)]
+    pub changes: Vec<Change>,
+    /// The same in forms to copy, where it can be written so.
+    #[serde(default)]
+    pub patches: Vec<Patch>,
     /// What the probe can vouch for.
     pub measured: Measured,
     /// The time between the deletion of its pod and the stop signal, in Kubernetes.
@@ -307,6 +314,64 @@ pub struct Recommendation {
     pub terminations: usize,
     /// Why this number.
     pub reason: String,
+}
+
+/// Something to change about how the service is stopped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// What.
+    pub setting: Setting,
+    /// What it should be, where that is known: seconds, or the name of a signal.
+    pub value: Option<String>,
+    /// What to do.
+    pub what: String,
+    /// What was measured that asks for it.
+    pub reason: String,
+}
+
+closed_set! {
+    /// What can be changed about how a service is stopped.
+    Setting {
+        /// The command that starts it: whether the stop signal reaches the server.
+        Command = "command",
+        /// What runs as PID 1, and what that does with the stop signal.
+        Pid1 = "pid_1",
+        /// Which signal stops it.
+        StopSignal = "stop_signal",
+        /// How long it goes on before it is sent the stop signal.
+        PreStop = "pre_stop",
+        /// How long it may take to end.
+        GracePeriod = "grace_period",
+    }
+}
+
+/// Changes in a form to copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Patch {
+    /// What it is for.
+    pub form: PatchForm,
+    /// What it changes.
+    pub settings: Vec<Setting>,
+    /// The text; a command where the form is one, else a part of a file.
+    pub text: String,
+}
+
+closed_set! {
+    /// What a patch is for.
+    PatchForm {
+        /// A `kubectl patch` command for a shell.
+        Kubectl = "kubectl",
+        /// A part of `kustomization.yaml`.
+        Kustomize = "kustomize",
+        /// A part of the pod's manifest, or of the template of whatever makes the pod.
+        Manifest = "manifest",
+        /// A part of a Dockerfile.
+        Dockerfile = "dockerfile",
+        /// A drop-in of a systemd unit.
+        Systemd = "systemd",
+        /// Options of `docker run`.
+        Docker = "docker",
+    }
 }
 
 /// What the probe can vouch for.

@@ -99,6 +99,6 @@ fn exit(report: &Termination) -> String {
 }
 
 /// A duration for people: `3 ms`, `1.2 s`.
-fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.0} ms", seconds * 1e3) } else { format!("{seconds:.1} s") }
 }

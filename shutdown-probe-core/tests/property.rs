@@ -151,6 +151,8 @@ fn input() -> impl Strategy<Value = Input> {
             Input::Counters { at, container, grown: Counters { opened: lost, fates, lost } }
         }),
         1 => (at(), 0..9_u64).prop_map(|(at, count)| Input::RecordsLost { at, count }),
+        1 => (at(), any::<u32>(), any::<u32>())
+            .prop_map(|(at, major, minor)| Input::ServerVersion { at, major, minor }),
         1 => any::<i64>().prop_map(|boot_to_unix_ns| Input::Clock { boot_to_unix_ns }),
     ]
 }

@@ -1,5 +1,6 @@
 //! Scripts of whole terminations: inputs, then exactly what is reported.
 
+mod changes;
 mod pods;
 mod script;
 

@@ -126,6 +126,11 @@ impl Member {
         self.container().is_some_and(|container| container.oom_killed.contains(&self.key.id))
     }
 
+    /// How long its spec lets it take to end, whoever ends it.
+    pub fn own_grace(&self) -> Option<Duration> {
+        self.pod()?.grace_seconds.map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
     /// How long it may take to end, for this trigger.
     pub fn grace(&self, trigger: Option<Trigger>) -> Option<Duration> {
         let pod = self.pod()?;

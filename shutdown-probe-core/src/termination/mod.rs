@@ -6,6 +6,7 @@
 
 mod counts;
 mod ledger;
+mod measure;
 mod origin;
 mod render;
 mod routing;

@@ -3,6 +3,7 @@
 use super::{Subject, Termination};
 use crate::advice;
 use crate::identity::KernelInstant;
+use crate::recommendation::{self, History};
 use crate::report::{self, Measured, Phase, Severed, State, TimelineEntry};
 use crate::signal;
 use crate::summary;
@@ -14,7 +15,9 @@ pub(crate) struct Frame<'a> {
     pub id: String,
     pub container: report::Container,
     pub state: State,
-    pub recommendation: Option<report::Recommendation>,
+    /// Of terminations before, and of this one once it is complete.
+    pub history: Option<&'a History>,
+    pub server_version: Option<(u32, u32)>,
     pub subject: Subject,
     pub unix: &'a dyn Fn(KernelInstant) -> f64,
 }
@@ -22,7 +25,8 @@ pub(crate) struct Frame<'a> {
 impl Termination {
     /// The report of what is known now.
     pub fn report(&self, frame: Frame<'_>) -> report::Termination {
-        let Frame { id, container, state, recommendation, subject, unix } = frame;
+        let Frame { id, container, state, history, server_version, subject, unix } = frame;
+        let facts = self.facts(subject, container.spec.as_ref(), server_version);
         let (cause, other_causes) = self.causes(subject);
         let mut report = report::Termination {
             id,
@@ -53,7 +57,9 @@ impl Termination {
             late_connections_total: self.late_total,
             last_late_connection_after_seconds: self.last_late().map(|after| after.as_secs_f64()),
             timeline: self.report_timeline(unix),
-            recommendation,
+            recommendation: history.and_then(|history| history.recommend(subject.own_grace)),
+            changes: Vec::new(),
+            patches: Vec::new(),
             measured: self.report_measured(),
             announced: self.report_announced(unix),
             routing: self.report_routing(),
@@ -66,6 +72,8 @@ impl Termination {
         };
         report.advice = advice::of(&report);
         report.summary = summary::of(&report);
+        report.changes = recommendation::changes(&report, history, &facts);
+        report.patches = recommendation::patches(&report, &report.changes, &facts);
         report
     }
 

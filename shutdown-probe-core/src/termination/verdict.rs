@@ -25,6 +25,8 @@ const CUT_SHORT: f64 = 0.9;
 pub(crate) struct Subject {
     /// How long the grace period is, where that is known.
     pub grace: Option<Duration>,
+    /// The same by its spec alone, whoever ended it.
+    pub own_grace: Option<Duration>,
     /// Why somebody outside ended it, as the API proves it.
     pub trigger: Option<Trigger>,
     /// The runtime says that the OOM killer ended it.
@@ -42,7 +44,7 @@ impl Termination {
         self.stop_signal().map(|received| self.disposition_of(received))
     }
 
-    fn disposition_of(&self, received: &Received) -> Disposition {
+    pub(super) fn disposition_of(&self, received: &Received) -> Disposition {
         let signal = &received.signal;
         if signal.dropped || signal.handler == Handler::Ignore {
             Disposition::Ignored
@@ -67,7 +69,7 @@ impl Termination {
     }
 
     /// The stop signal as the server got it: from outside, or passed on by an init or a master.
-    fn signal_to_server(&self) -> Option<&Received> {
+    pub(super) fn signal_to_server(&self) -> Option<&Received> {
         let stop = self.stop.as_ref()?;
         let serving = self.serving();
         if serving.contains(&stop.target) {
@@ -77,7 +79,7 @@ impl Termination {
     }
 
     /// The processes that read from connections; where none did, those that opened listeners.
-    fn serving(&self) -> &BTreeSet<ProcessId> {
+    pub(super) fn serving(&self) -> &BTreeSet<ProcessId> {
         if self.reading.is_empty() { &self.listening } else { &self.reading }
     }
 
@@ -207,7 +209,7 @@ impl Termination {
             && ends.all(|exit| exit.signal == Some(SIGKILL))
     }
 
-    fn ledger_has_hands_losses(&self) -> bool {
+    pub(super) fn ledger_has_hands_losses(&self) -> bool {
         self.ledger.sum(Fate::was_in_servers_hands) > 0
     }
 

@@ -13,21 +13,21 @@ use shutdown_probe_core::signal::SIGKILL;
 use shutdown_probe_core::trigger::Trigger;
 use shutdown_probe_core::{Settings, kubernetes::source::Source};
 
-const UID: &str = "9d3c1f0e-5a7b-4c2d-8e6f-0a1b2c3d4e5f";
-const ID: &str = "3f2c8e1d9b7a60514f8e2d1c0b9a8f7e6d5c4b3a29181706f5e4d3c2b1a09f8e";
+pub const UID: &str = "9d3c1f0e-5a7b-4c2d-8e6f-0a1b2c3d4e5f";
+pub const ID: &str = "3f2c8e1d9b7a60514f8e2d1c0b9a8f7e6d5c4b3a29181706f5e4d3c2b1a09f8e";
 
 fn path() -> String {
     format!("/kubepods/burstable/pod{UID}/{ID}")
 }
 
 /// A pod of Deployment `web` whose one container, `app`, listens; the API has told of it unless it is away.
-fn serving() -> Script {
+pub fn serving() -> Script {
     let mut script = Script::at_path(Settings { pods: true, ..Settings::default() }, path());
     script.at(10).listener(1, true, false);
     script
 }
 
-fn pod() -> Pod {
+pub fn pod() -> Pod {
     let workload = Workload { kind: "Deployment".into(), name: "web".into(), revision: Some("7".into()) };
     Pod {
         uid: UID.into(),
@@ -46,11 +46,11 @@ fn pod() -> Pod {
     }
 }
 
-fn deleted(at: u64, grace_seconds: u32) -> Pod {
+pub fn deleted(at: u64, grace_seconds: u32) -> Pod {
     Pod { deletion: Some(Deletion { began_at: instant(at), grace_seconds }), ..pod() }
 }
 
-fn tell(script: &mut Script, ms: u64, pod: Pod) -> &mut Script {
+pub fn tell(script: &mut Script, ms: u64, pod: Pod) -> &mut Script {
     script.at(ms).input(Input::Pod { at: instant(ms), pod: Box::new(pod) })
 }
 

@@ -30,6 +30,8 @@ fn peer(port: u16) -> SocketAddr {
 /// One container's story.
 pub struct Script {
     engine: Engine,
+    /// Whom the next lines are about.
+    pub container: ContainerId,
     now: u64,
     pub reports: Vec<Termination>,
     pub counts: Vec<Count>,
@@ -50,6 +52,7 @@ impl Script {
     pub fn at_path(settings: Settings, path: String) -> Self {
         let mut script = Self {
             engine: Engine::new(settings),
+            container: CONTAINER,
             now: 0,
             reports: Vec::new(),
             counts: Vec::new(),
@@ -98,14 +101,14 @@ impl Script {
 
     pub fn enter(&mut self, tgid: u32) -> &mut Self {
         let (at, process) = (instant(self.now), process(tgid));
-        self.input(Input::ProcessEntered { at, container: CONTAINER, process, comm: "app".to_owned() })
+        self.input(Input::ProcessEntered { at, container: self.container, process, comm: "app".to_owned() })
     }
 
     pub fn listener(&mut self, tgid: u32, open: bool, by_death: bool) -> &mut Self {
         let (at, local) = (instant(self.now), peer(80));
         self.input(Input::Listener {
             at,
-            container: CONTAINER,
+            container: self.container,
             process: process(tgid),
             local,
             open,
@@ -117,7 +120,7 @@ impl Script {
     pub fn signal(&mut self, signal: u32, tgid: u32, edit: impl FnOnce(&mut Signal)) -> &mut Self {
         let mut sent = Signal {
             at: instant(self.now),
-            container: CONTAINER,
+            container: self.container,
             target: process(tgid),
             root: process(1),
             comm: "app".to_owned(),
@@ -163,7 +166,7 @@ impl Script {
     pub fn exit(&mut self, tgid: u32, code: Option<u8>, signal: Option<u32>) -> &mut Self {
         self.input(Input::ProcessExited(ProcessExited {
             at: instant(self.now),
-            container: CONTAINER,
+            container: self.container,
             process: process(tgid),
             root: process(1),
             comm: "app".to_owned(),
@@ -178,7 +181,7 @@ impl Script {
     pub fn exit_of(&mut self, comm: &str, tgid: u32, code: Option<u8>) -> &mut Self {
         self.input(Input::ProcessExited(ProcessExited {
             at: instant(self.now),
-            container: CONTAINER,
+            container: self.container,
             process: process(tgid),
             root: process(tgid),
             comm: comm.to_owned(),
@@ -193,7 +196,7 @@ impl Script {
     pub fn exit_as_main(&mut self, tgid: u32, code: Option<u8>, signal: Option<u32>) -> &mut Self {
         self.input(Input::ProcessExited(ProcessExited {
             at: instant(self.now),
-            container: CONTAINER,
+            container: self.container,
             process: process(tgid),
             root: process(tgid),
             comm: "app".to_owned(),
@@ -213,7 +216,7 @@ impl Script {
     pub fn empty(&mut self) -> &mut Self {
         self.input(Input::ContainerPopulated {
             at: instant(self.now),
-            container: CONTAINER,
+            container: self.container,
             populated: false,
         })
     }
@@ -221,7 +224,7 @@ impl Script {
     pub fn connection(&self, port: u16, fate: Fate) -> Connection {
         Connection {
             at: instant(self.now),
-            container: CONTAINER,
+            container: self.container,
             cookie: SocketCookie(u64::from(port)),
             owner: Some(process(1)),
             role: Role::Server,
@@ -255,7 +258,7 @@ impl Script {
 
     pub fn refused(&mut self, port: u16) -> &mut Self {
         let at = instant(self.now);
-        self.input(Input::Refused { at, container: CONTAINER, local: peer(80), peer: peer(port) })
+        self.input(Input::Refused { at, container: self.container, local: peer(80), peer: peer(port) })
     }
 
     /// Lets everything run out and gives the only complete report.

@@ -16,7 +16,7 @@
 //! | `events` | list | why the kubelet stopped a container (`liveness_failed`, `startup_failed`) |
 //! | `events` | create, patch | Events on pods and workloads |
 //!
-//! - [`client`]: the way to the API. [`access`]: what it allows.
+//! - [`client`]: the way to the API. [`access`]: what it allows. [`server`]: its version and its clock.
 //! - [`watch`]: the pods; [`pod`]: one of them, translated; [`owner`]: what it belongs to.
 //! - [`lookup`]: what is asked when a pod ends; [`change`] and [`killing`]: what the answers prove.
 //! - [`node_addresses`]: whence the kubelet's probes come. [`endpoints`]: routing, while a pod ends. [`event`]: what we say ourselves.
@@ -33,6 +33,7 @@ pub mod node_addresses;
 pub mod owner;
 pub mod permission;
 pub mod pod;
+pub mod server;
 pub mod watch;
 
 use access::Access;

@@ -10,15 +10,10 @@ use super::lookup::{self, Answer, Owners};
 use super::node_addresses;
 use super::owner::{self, Owner};
 use super::pod::{Besides, translate};
-use super::{Desk, Settings};
+use super::{Desk, Settings, server};
 use crate::clock::boot_now;
-use axum::http::Request;
-use axum::http::header::DATE;
 use futures_util::StreamExt;
-use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 use k8s_openapi::api::core::v1::Pod as ApiPod;
-use kube::client::Body;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
@@ -98,7 +93,7 @@ impl Book {
             // It is about to ask; nothing is granted yet.
             listed.clear();
             self.look_at_node().await;
-            return self.compare_clocks().await;
+            return server::look(&self.desk).await;
         }
         self.desk.access.granted(Need::Connection);
         self.desk.access.granted(Need::Pods);
@@ -148,24 +143,6 @@ impl Book {
     async fn look_at_node(&self) {
         let addresses = node_addresses::look().into_iter().collect();
         let _ = self.desk.inputs.send(Input::NodeAddresses { at: boot_now(), addresses }).await;
-    }
-
-    /// Every answer of the API server has its date.
-    async fn compare_clocks(&self) {
-        let Ok(request) = Request::get("/version").body(Body::empty()) else { return };
-        let answer = tokio::time::timeout(super::client::PATIENCE, self.desk.client.send(request)).await;
-        let Ok(Ok(answer)) = answer else { return };
-        let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
-        let date = date.and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
-        match date.map(|date| self.desk.clock.learn(date, Timestamp::now())) {
-            None => {}
-            Some(None) => self.desk.access.granted(Need::Clock),
-            Some(Some(ahead)) => {
-                let seconds = ahead as f64 / 1e3;
-                let reason = format!("the API server's clock is {seconds:.1} s ahead of this node's");
-                self.desk.access.refused(Need::Clock, reason);
-            }
-        }
     }
 
     /// Our own pod is on our node; an empty node is a misspelt one.

@@ -56,6 +56,8 @@ pub fn termination() -> Termination {
             entry(0.003, "exit", "node (1234) exited with status 0"),
         ],
         recommendation: None,
+        changes: vec![],
+        patches: vec![],
         measured: Measured { complete: true, lost_records: 0, not_measured_connections: 0, reasons: vec![] },
         announced: None,
         routing: None,

@@ -141,6 +141,7 @@ fn moment(input: &Input) -> Option<KernelInstant> {
         | Input::Pod { at, .. }
         | Input::PodRemoved { at, .. }
         | Input::NodeAddresses { at, .. }
+        | Input::ServerVersion { at, .. }
         | Input::Endpoint { at, .. }
         | Input::RecordsLost { at, .. } => Some(*at),
         Input::ProcessExited(exited) => Some(exited.at),

@@ -130,6 +130,18 @@ async fn a_pod_is_told_and_its_deletion_explained() {
 }
 
 #[tokio::test]
+async fn the_servers_version_is_told() {
+    let server = Server::start(vec![]);
+    let mut daemon = Daemon::of(&server);
+    loop {
+        let input = tokio::time::timeout(PATIENCE, daemon.inputs.recv()).await.expect("an input in time");
+        if let Input::ServerVersion { major, minor, .. } = input.expect("the link is open") {
+            return assert_eq!((major, minor), (1, 34));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_hundred_deletions_ask_for_their_owner_once() {
     let names: Vec<_> = (0..100).map(|index| format!("web-{index}")).collect();
     let server = Server::start(names.iter().map(|name| pod(name)).collect());
