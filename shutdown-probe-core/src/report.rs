@@ -10,7 +10,7 @@ use crate::trigger::Trigger;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How many severed connections a report lists. Totals are never capped.
+/// How many severed connections a report lists, and how many others. Totals are never capped.
 pub const LISTED_CONNECTIONS: usize = 1_000;
 
 /// The end of one container.
@@ -53,6 +53,10 @@ pub struct Termination {
     pub streams_severed_total: u64,
     /// At most [`LISTED_CONNECTIONS`] of them.
     pub severed: Vec<Severed>,
+    /// The container's clients whose connections ended without a loss, or of which nobody can tell; and its own
+    /// requests that were cut. At most [`LISTED_CONNECTIONS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsevered: Vec<Unsevered>,
     /// Connections that ended after a response which was completed in the termination.
     pub drained_total: u64,
     /// Every connection that ended in the termination, by fate.
@@ -255,6 +259,9 @@ pub struct Severed {
     pub evidence: String,
     /// Why.
     pub cause: Cause,
+    /// When it was opened.
+    #[serde(flatten)]
+    pub opened: Opened,
     /// When.
     pub at: f64,
     /// In which phase.
@@ -278,6 +285,37 @@ pub struct Severed {
     pub expected_bytes: Option<u64>,
     /// Written and never acknowledged, in bytes.
     pub undelivered_bytes: u32,
+}
+
+/// One connection that ended in the termination and is not counted as severed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unsevered {
+    /// The client.
+    pub peer: String,
+    /// The server.
+    pub local: String,
+    /// Its fate.
+    pub evidence: String,
+    /// When it was opened.
+    #[serde(flatten)]
+    pub opened: Opened,
+    /// When it ended.
+    pub at: f64,
+    /// In which phase.
+    pub phase: Phase,
+    /// What it spoke, if known.
+    pub protocol: Protocol,
+}
+
+/// When a connection was opened. Where neither is given, that was not seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Opened {
+    /// At this time, in the termination.
+    #[serde(default)]
+    pub opened_at: Option<f64>,
+    /// Before the termination began.
+    #[serde(default)]
+    pub opened_before: bool,
 }
 
 /// The phases of a termination.

@@ -7,17 +7,21 @@ use crate::identity::{KernelInstant, SocketCookie};
 use crate::input::{Connection, Counters, Framed, Role};
 use crate::report::LISTED_CONNECTIONS;
 use shutdown_probe_common::fate::Fate;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 
 /// How many connections one termination remembers by identity. Beyond, a duplicate would count twice.
 const REMEMBERED: usize = 1 << 17;
 
-/// One severed connection, as far as a report lists it.
+/// One connection, as far as a report lists it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Loss {
+pub(crate) struct Listed {
     pub cookie: Option<SocketCookie>,
     pub fate: Fate,
+    /// When it was opened, where that was seen.
+    pub opened_at: Option<KernelInstant>,
+    /// It was opened before the termination began.
+    pub opened_before: bool,
     pub at: KernelInstant,
     pub local: SocketAddr,
     pub peer: SocketAddr,
@@ -32,11 +36,13 @@ pub(crate) struct Loss {
 pub(crate) struct Ledger {
     fates: HashMap<SocketCookie, Fate>,
     refused: BTreeSet<(SocketAddr, SocketAddr, KernelInstant)>,
-    late: BTreeSet<SocketCookie>,
+    /// When those were opened that were opened in the termination.
+    opened: BTreeMap<SocketCookie, KernelInstant>,
     totals: [u64; Fate::COUNT],
     /// What the kernel side counted, where records were lost.
     floor: [u64; Fate::COUNT],
-    listed: Vec<Loss>,
+    severed: Vec<Listed>,
+    unsevered: Vec<Listed>,
     closed_idle_by_death: u64,
     /// Of `totals`, those that were streams cut without a word.
     streams_cut: [u64; Fate::COUNT],
@@ -86,7 +92,9 @@ impl Ledger {
         }
         self.totals[fate as usize] += 1;
         self.remember(connection.cookie, fate);
-        self.listed.retain(|loss| loss.cookie != Some(connection.cookie));
+        for list in [&mut self.severed, &mut self.unsevered] {
+            list.retain(|listed| listed.cookie != Some(connection.cookie));
+        }
         self.list(connection);
         true
     }
@@ -101,9 +109,11 @@ impl Ledger {
         }
         self.totals[Fate::Refused as usize] += 1;
         let (unread_bytes, response_bytes, undelivered_bytes) = (0, 0, 0);
-        let loss = Loss {
+        let attempt = Listed {
             cookie: None,
             fate: Fate::Refused,
+            opened_at: Some(at),
+            opened_before: false,
             at,
             local,
             peer,
@@ -112,13 +122,13 @@ impl Ledger {
             undelivered_bytes,
             framed: Framed::default(),
         };
-        self.push(loss);
+        push(&mut self.severed, attempt);
         true
     }
 
-    /// Notes a connection opened late. Returns whether it is news.
-    pub fn opened_late(&mut self, cookie: SocketCookie) -> bool {
-        self.late.len() >= REMEMBERED || self.late.insert(cookie)
+    /// Notes a connection opened in the termination. Returns whether it is news.
+    pub fn opened(&mut self, cookie: SocketCookie, at: KernelInstant) -> bool {
+        self.opened.len() >= REMEMBERED || self.opened.insert(cookie, at).is_none()
     }
 
     /// What the kernel side counted is the least that holds once records were lost.
@@ -157,8 +167,13 @@ impl Ledger {
     }
 
     /// The severed connections that are listed.
-    pub fn listed(&self) -> &[Loss] {
-        &self.listed
+    pub fn severed(&self) -> &[Listed] {
+        &self.severed
+    }
+
+    /// The others that are listed.
+    pub fn unsevered(&self) -> &[Listed] {
+        &self.unsevered
     }
 
     fn remember(&mut self, cookie: SocketCookie, fate: Fate) {
@@ -168,25 +183,33 @@ impl Ledger {
     }
 
     fn list(&mut self, connection: &Connection) {
-        if connection.fate.0.is_severed() {
-            self.push(Loss {
-                cookie: Some(connection.cookie),
-                fate: connection.fate.0,
-                at: connection.at,
-                local: connection.local,
-                peer: connection.peer,
-                unread_bytes: connection.unread_bytes,
-                response_bytes: connection.response_bytes,
-                undelivered_bytes: connection.undelivered_bytes,
-                framed: connection.framed.clone(),
-            });
+        let fate = connection.fate.0;
+        let is_of_interest = connection.role == Role::Server || fate == Fate::OutboundUnanswered;
+        let opened_at = self.opened.get(&connection.cookie).copied();
+        let listed = || Listed {
+            cookie: Some(connection.cookie),
+            fate,
+            opened_at,
+            opened_before: opened_at.is_none() && !connection.opened_in_window,
+            at: connection.at,
+            local: connection.local,
+            peer: connection.peer,
+            unread_bytes: connection.unread_bytes,
+            response_bytes: connection.response_bytes,
+            undelivered_bytes: connection.undelivered_bytes,
+            framed: connection.framed.clone(),
+        };
+        if fate.is_severed() {
+            push(&mut self.severed, listed());
+        } else if is_of_interest {
+            push(&mut self.unsevered, listed());
         }
     }
+}
 
-    fn push(&mut self, loss: Loss) {
-        if self.listed.len() < LISTED_CONNECTIONS {
-            self.listed.push(loss);
-        }
+fn push(list: &mut Vec<Listed>, listed: Listed) {
+    if list.len() < LISTED_CONNECTIONS {
+        list.push(listed);
     }
 }
 

@@ -342,7 +342,7 @@ impl Termination {
     pub fn opened(&mut self, connection: &Connection, origin: Origin) {
         if connection.role == Role::Server
             && !self.is_over_for(connection)
-            && self.ledger.opened_late(connection.cookie)
+            && self.ledger.opened(connection.cookie, connection.at)
             && !self.probes.opened(connection, self.began_at, origin)
         {
             self.arrived(connection.at, origin.source);

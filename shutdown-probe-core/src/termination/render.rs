@@ -1,10 +1,11 @@
 //! A termination as a report.
 
+use super::ledger::Listed;
 use super::{Subject, Termination};
 use crate::advice;
 use crate::identity::KernelInstant;
 use crate::recommendation::{self, History};
-use crate::report::{self, Measured, Phase, Severed, State, TimelineEntry};
+use crate::report::{self, Measured, Opened, Phase, Severed, State, TimelineEntry, Unsevered};
 use crate::signal;
 use crate::summary;
 use shutdown_probe_common::fate::Fate;
@@ -51,6 +52,7 @@ impl Termination {
             retry_unsafe_total: self.ledger.sum(|fate| fate.is_severed() && !fate.is_retry_safe()),
             streams_severed_total: self.ledger.streams(),
             severed: self.report_severed(subject, unix),
+            unsevered: self.report_unsevered(unix),
             drained_total: self.ledger.total(Fate::Drained),
             connections_by_fate: self.by_fate(|_| true),
             outbound_unanswered_total: self.ledger.total(Fate::OutboundUnanswered),
@@ -117,11 +119,12 @@ impl Termination {
     }
 
     fn report_severed(&self, subject: Subject, unix: &dyn Fn(KernelInstant) -> f64) -> Vec<Severed> {
-        let severed = |loss: &super::ledger::Loss| Severed {
+        let severed = |loss: &Listed| Severed {
             peer: loss.peer.to_string(),
             local: loss.local.to_string(),
             evidence: loss.fate.as_str().to_owned(),
             cause: self.cause_of_loss(loss, subject),
+            opened: opened(loss, unix),
             at: unix(loss.at),
             phase: self.phase(loss.at),
             protocol: loss.framed.protocol,
@@ -133,7 +136,20 @@ impl Termination {
             expected_bytes: loss.framed.expected_bytes,
             undelivered_bytes: loss.undelivered_bytes,
         };
-        self.ledger.listed().iter().map(severed).collect()
+        self.ledger.severed().iter().map(severed).collect()
+    }
+
+    fn report_unsevered(&self, unix: &dyn Fn(KernelInstant) -> f64) -> Vec<Unsevered> {
+        let unsevered = |connection: &Listed| Unsevered {
+            peer: connection.peer.to_string(),
+            local: connection.local.to_string(),
+            evidence: connection.fate.as_str().to_owned(),
+            opened: opened(connection, unix),
+            at: unix(connection.at),
+            phase: self.phase(connection.at),
+            protocol: connection.framed.protocol,
+        };
+        self.ledger.unsevered().iter().map(unsevered).collect()
     }
 
     fn report_announced(&self, unix: &dyn Fn(KernelInstant) -> f64) -> Option<report::Announced> {
@@ -197,4 +213,8 @@ impl Termination {
             reasons,
         }
     }
+}
+
+fn opened(connection: &Listed, unix: &dyn Fn(KernelInstant) -> f64) -> Opened {
+    Opened { opened_at: connection.opened_at.map(unix), opened_before: connection.opened_before }
 }

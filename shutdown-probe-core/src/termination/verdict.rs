@@ -3,7 +3,7 @@
 //! Judged by the order of events and by what was lost, not by one number: an exit status of 137 or a
 //! handler's address alone proves nothing.
 
-use super::ledger::{Loss, cuts_streams};
+use super::ledger::{Listed, cuts_streams};
 use super::{Kill, Received, Stop, Termination};
 use crate::cause::Cause;
 use crate::command::KillReason;
@@ -238,7 +238,7 @@ impl Termination {
     }
 
     /// The cause of one severed connection that is listed.
-    pub(super) fn cause_of_loss(&self, loss: &Loss, subject: Subject) -> Cause {
+    pub(super) fn cause_of_loss(&self, loss: &Listed, subject: Subject) -> Cause {
         if cuts_streams(loss.fate, &loss.framed) {
             Cause::StreamWithoutGoaway
         } else {

@@ -3,7 +3,7 @@
 use shutdown_probe_core::cause::Cause;
 use shutdown_probe_core::input::{Confidence, Protocol};
 use shutdown_probe_core::report::{
-    Container, Exit, Grace, Measured, Phase, Severed, State, StopSignal, Termination, TimelineEntry,
+    Container, Exit, Grace, Measured, Opened, Phase, Severed, State, StopSignal, Termination, TimelineEntry,
 };
 use shutdown_probe_core::signal::Disposition;
 use shutdown_probe_core::trigger::Trigger;
@@ -46,6 +46,7 @@ pub fn termination() -> Termination {
         retry_unsafe_total: 3,
         streams_severed_total: 0,
         severed: vec![severed()],
+        unsevered: vec![],
         drained_total: 5,
         connections_by_fate: BTreeMap::from([("drained".into(), 5), ("unanswered_request".into(), 3)]),
         outbound_unanswered_total: 0,
@@ -73,6 +74,7 @@ pub fn severed() -> Severed {
         local: "127.0.0.1:8080".into(),
         evidence: "unanswered_request".into(),
         cause: Cause::ExitedWithoutDrain,
+        opened: Opened { opened_at: None, opened_before: true },
         at: 1_790_000_000.003,
         phase: Phase::Draining,
         protocol: Protocol::Http1,

@@ -81,7 +81,9 @@ impl Held {
 fn listed(termination: &Termination) -> usize {
     match termination.state {
         State::InProgress => 0,
-        State::Complete => termination.severed.len() + termination.timeline.len(),
+        State::Complete => {
+            termination.severed.len() + termination.unsevered.len() + termination.timeline.len()
+        }
     }
 }
 
