@@ -18,6 +18,7 @@ Examples:
   shutdown-probe run                the daemon, in a pod of each node
   shutdown-probe run --standalone   the daemon, beside Docker, systemd or Nomad
   shutdown-probe report             what the daemon saw of late
+  source <(shutdown-probe generate completions bash)
 ";
 
 const CHECK_EXAMPLES: &str = "\
@@ -70,6 +71,7 @@ Examples:
   shutdown-probe report
   shutdown-probe report --since 1h
   shutdown-probe report --namespace shop --workload web
+  shutdown-probe report --namespace shop --pod web-5d4f-x7
   shutdown-probe report 1a2b-3c4d5e6f          one termination as a text
   shutdown-probe report --json --since 2026-09-21T14:00:00Z
 ";
@@ -106,10 +108,13 @@ As a plugin, the same binary under the name kubectl-shutdown_probe:
 
 const GENERATE_EXAMPLES: &str = "\
 Examples:
+  shutdown-probe generate completions bash > /etc/bash_completion.d/shutdown-probe
+  shutdown-probe generate completions zsh > /usr/local/share/zsh/site-functions/_shutdown-probe
+  shutdown-probe generate completions fish > ~/.config/fish/completions/shutdown-probe.fish
+  shutdown-probe generate man > /usr/local/share/man/man1/shutdown-probe.1
+  shutdown-probe generate man report > /usr/local/share/man/man1/shutdown-probe-report.1
   shutdown-probe generate metrics-doc > docs/metrics.md
   shutdown-probe generate cli-doc > docs/cli.md
-  shutdown-probe generate man > shutdown-probe.1
-  shutdown-probe generate completions bash > /etc/bash_completion.d/shutdown-probe
 ";
 
 /// Sees which connections each shutdown severs, and why
@@ -120,13 +125,16 @@ Examples:
 #[command(name = "shutdown-probe", version, after_help = EXAMPLES, after_long_help = long_help())]
 #[command(max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {
+    #[expect(missing_docs, reason = "clap would print it as help")]
+    #[command(flatten)]
+    pub color: colorchoice_clap::Color,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
 fn long_help() -> String {
-    format!("{EXAMPLES}\n{}", Exit::table())
+    format!("{EXAMPLES}\n{}\nCtrl-C and SIGTERM end run, watch and record with 0.\n", Exit::table())
 }
 
 /// What to do.
@@ -159,8 +167,8 @@ pub enum Command {
     /// Ask the daemons of a cluster; as a plugin: `kubectl shutdown-probe`
     #[command(after_help = KUBECTL_EXAMPLES)]
     Kubectl(KubectlArgs),
-    /// Print what is made from the program itself
-    #[command(hide = true, after_help = GENERATE_EXAMPLES)]
+    /// Print completions for a shell, the manual page, or a reference
+    #[command(after_help = GENERATE_EXAMPLES)]
     Generate(GenerateArgs),
 }
 
@@ -227,6 +235,9 @@ pub struct ReportArgs {
     /// Only of the workload of this name
     #[arg(long, value_name = "NAME", conflicts_with = "id")]
     pub workload: Option<String>,
+    /// Only of the pod of this name
+    #[arg(long, value_name = "NAME", conflicts_with = "id")]
+    pub pod: Option<String>,
     /// How many at most
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,
@@ -339,8 +350,11 @@ pub enum Generate {
     MetricsDoc,
     /// The reference of commands, in Markdown
     CliDoc,
-    /// The manual page, in roff
-    Man,
+    /// The manual page, or that of one command, in roff
+    Man {
+        /// Which command
+        command: Option<String>,
+    },
     /// The part of a kernel's BTF that the probe looks at: some KiB, to be attached to a report
     Btf {
         /// The whole of it

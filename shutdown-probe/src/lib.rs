@@ -54,6 +54,7 @@ pub fn main() -> Exit {
             return exit;
         }
     };
+    cli.color.write_global();
     let mut out = BufWriter::new(std::io::stdout().lock());
     let outcome = command::execute(cli.command, &mut out)
         .and_then(|exit| out.flush().map(|()| exit).map_err(Failure::cannot_write));

@@ -4,7 +4,8 @@
 //! before it becomes a field.
 
 use crate::config::{Log, LogFormat, LogLevel};
-use std::io::{self, IsTerminal};
+use crate::output::console::Paint;
+use std::io;
 use tracing::level_filters::LevelFilter;
 
 /// Starts logging. A second call changes nothing.
@@ -17,7 +18,7 @@ pub fn start(log: Log) {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false);
-    let in_colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let in_colour = Paint::stderr().is_coloured();
     // It fails only where logging was started before.
     let _ = match log.format {
         LogFormat::Text => builder.with_ansi(in_colour).try_init(),

@@ -19,6 +19,13 @@ pub struct Remaining {
 /// What reading maps takes on kernels before 5.19, where `kernel.unprivileged_bpf_disabled` is set.
 pub const MAP_ACCESS: Capability = Capability::CAP_BPF;
 
+/// Whether this thread may load programs, as far as its capabilities tell.
+pub fn may_load() -> bool {
+    let Ok(effective) = caps::read(None, CapSet::Effective) else { return true };
+    let has = |one: Capability| effective.contains(&one);
+    has(Capability::CAP_SYS_ADMIN) || has(Capability::CAP_BPF) && has(Capability::CAP_PERFMON)
+}
+
 /// Gives up all capabilities of this thread but `kept`, and the ways back to them.
 ///
 /// # Errors

@@ -89,6 +89,14 @@ fn a_wrong_command_line_ends_with_64() {
         (&["run", "--standalone", "--listen", "9464"], "invalid socket address"),
         (&["report", "--since", "yesterday"], "neither a date"),
         (&["report", "--server", "https://localhost"], "plain HTTP"),
+        (&["report", "--server", "localhost:9464"], "it begins with http://"),
+        (&["report", "--server", "http://"], "is no URL of a daemon"),
+        (&["watch", "--server", "http://[::1"], "is no URL of a daemon"),
+        (&["report", "--server", "http://localhost:99999"], "no such host or port"),
+        (&["report", "--color", "blue"], "[possible values: auto, always, never]"),
+        (&["report", "1-2", "--pod", "web"], "cannot be used with"),
+        (&["generate", "completions", "tcsh"], "[possible values: bash, fish, zsh]"),
+        (&["generate", "man", "nope"], "there is no command \"nope\""),
         (&["report", "--limit", "0"], "1..=1000"),
         (&["replay"], "<FILE>"),
         (&["run"], "or `run --standalone`"),
@@ -99,6 +107,13 @@ fn a_wrong_command_line_ends_with_64() {
     let in_a_pod =
         program(&["run", "--node-name", "a b"]).env("KUBERNETES_SERVICE_HOST", "10.0.0.1").output();
     Ended::from(in_a_pod.expect("it starts")).assert(64, "is no name of a node");
+}
+
+#[test]
+fn a_flag_that_is_not_known_ends_with_64_whatever_the_command() {
+    for command in ["run", "watch", "report", "doctor", "record", "replay", "kubectl", "generate"] {
+        run(&[command, "--frobnicate"]).assert(64, "unexpected argument '--frobnicate'");
+    }
 }
 
 #[test]
@@ -177,6 +192,13 @@ fn stranger(answer: &'static str) -> String {
 fn an_answer_is_not_taken_for_more_than_it_is() {
     for (answer, code, said) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 69, "is no shutdown-probe of this version"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 37\r\n\r\n<!doctype html><title>Grafana</title>\n",
+            69,
+            "is no shutdown-probe of this version",
+        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", 69, "is no shutdown-probe of this version"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{", 69, "cannot be reached"),
         ("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", 69, "answers 500"),
         (
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
@@ -186,9 +208,11 @@ fn an_answer_is_not_taken_for_more_than_it_is() {
         ("SSH-2.0-OpenSSH_9.2\r\n", 69, "cannot be reached"),
         ("HTTP/1.1 404 N\r\nContent-Length: 22\r\n\r\n{\"error\":\"gone\\u001b\"}", 66, "gone"),
     ] {
-        let ended = run(&["report", "x", "--server", &stranger(answer)]);
-        ended.assert(code, said);
-        assert!(!ended.err.contains('\u{1b}'), "{ended:?}");
+        for arguments in [&["report", "x"][..], &["report"], &["watch"]] {
+            let ended = run(&[arguments, &["--server", &stranger(answer)]].concat());
+            ended.assert(code, said);
+            assert!(!ended.err.contains('\u{1b}') && ended.out.is_empty(), "{ended:?}");
+        }
     }
 }
 
@@ -210,13 +234,15 @@ fn a_reader_that_has_enough_is_no_error() {
 }
 
 /// Runs the program with no capabilities, whoever runs the test.
-fn run_without_capabilities(arguments: &'static [&'static str]) -> Ended {
+fn run_without_capabilities(arguments: &[&str]) -> Ended {
     // A thread's children have what it has: nothing, and no way to get it.
-    let unprivileged = thread::spawn(move || {
-        privileges::give_up(&[]).expect("giving up is always allowed");
-        run(arguments)
-    });
-    unprivileged.join().expect("the thread ends well")
+    thread::scope(|scope| {
+        let unprivileged = scope.spawn(|| {
+            privileges::give_up(&[]).expect("giving up is always allowed");
+            run(arguments)
+        });
+        unprivileged.join().expect("the thread ends well")
+    })
 }
 
 #[test]
@@ -224,6 +250,10 @@ fn missing_privileges_end_with_77_and_doctor_says_which() {
     for arguments in [&["run", "--standalone", "--listen", "127.0.0.1:0"][..], &["watch"]] {
         run_without_capabilities(arguments).assert(77, "`shutdown-probe doctor` says what is missing");
     }
+    let directory = tempfile::tempdir().expect("a directory");
+    let kept = file(&directory, "kept", "precious");
+    run_without_capabilities(&["record", path(&kept)]).assert(77, "`shutdown-probe doctor`");
+    assert_eq!(fs::read_to_string(&kept).expect("readable"), "precious");
     let doctor = run_without_capabilities(&["doctor", "--json"]);
     assert_eq!(doctor.code, 1, "{doctor:?}");
     let diagnosis: Value = serde_json::from_str(&doctor.out).expect("JSON");

@@ -196,8 +196,8 @@ impl Basis<'_> {
         let history = self.history.filter(|_| self.stop_went_wrong())?;
         let wanted = history.wanted_pre_stop();
         let allowed = grace.as_ref().map(|grace| Duration::from_secs(grace.seconds)).or(self.facts.grace);
-        let advised = history.recommend(allowed)?;
-        let seconds = advised.pre_stop_seconds;
+        // Only a hook takes its time from the grace period.
+        let seconds = if self.is_pod() { history.recommend(allowed)?.pre_stop_seconds } else { wanted };
         if seconds == 0 || Duration::from_secs(seconds) <= self.facts.pre_stop {
             return None;
         }

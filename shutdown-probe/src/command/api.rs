@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use shutdown_probe_core::report::Termination;
 use std::time::Duration;
 use ureq::Agent;
+use ureq::http::Uri;
+use ureq::http::uri::{Authority, InvalidUri};
 
 /// How long the daemon may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,6 +37,8 @@ pub struct Wanted<'a> {
     pub namespace: Option<&'a str>,
     /// Only of this workload.
     pub workload: Option<&'a str>,
+    /// Only of this pod.
+    pub pod: Option<&'a str>,
     /// How many at most.
     pub limit: u16,
 }
@@ -42,7 +46,12 @@ pub struct Wanted<'a> {
 impl Wanted<'_> {
     fn path(&self) -> String {
         let mut path = format!("/api/v1/terminations?limit={}", self.limit);
-        let fields = [("since", self.since), ("namespace", self.namespace), ("workload", self.workload)];
+        let fields = [
+            ("since", self.since),
+            ("namespace", self.namespace),
+            ("workload", self.workload),
+            ("pod", self.pod),
+        ];
         for (name, value) in fields {
             if let Some(value) = value {
                 path.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
@@ -50,6 +59,11 @@ impl Wanted<'_> {
         }
         path
     }
+}
+
+/// A port that is no number of 16 bits is none to the parser, and no error.
+fn has_wrong_port(authority: &Authority) -> bool {
+    authority.port_u16().is_none() && !authority.as_str().ends_with(authority.host())
 }
 
 #[derive(Deserialize)]
@@ -63,9 +77,13 @@ impl Api {
     /// # Errors
     /// [`Exit::Usage`] where it is no `http` URL.
     pub fn new(url: &str) -> Result<Self, Failure> {
-        if !url.starts_with("http://") {
-            let message = format!("{url:?} is no http:// URL; the daemon speaks plain HTTP");
-            return Err(Failure::new(Exit::Usage, message));
+        let wrong = |why: &str| Failure::new(Exit::Usage, format!("{url:?} is no URL of a daemon: {why}"));
+        let parsed: Uri = url.parse().map_err(|error: InvalidUri| wrong(&error.to_string()))?;
+        match (parsed.scheme_str(), parsed.authority()) {
+            (Some("http"), Some(authority)) if !has_wrong_port(authority) => {}
+            (Some("http"), _) => return Err(wrong("there is no such host or port")),
+            (Some("https"), _) => return Err(wrong("it speaks plain HTTP")),
+            _ => return Err(wrong("it begins with http://, as in http://127.0.0.1:9464")),
         }
         let config = Agent::config_builder()
             .timeout_global(Some(PATIENCE))

@@ -5,7 +5,7 @@ use crate::cli::DoctorArgs;
 use crate::exit::{Exit, Failure};
 use crate::kernel::{self, Answer, Check};
 use crate::kube::permission;
-use crate::output::console::escape::escape;
+use crate::output::console::{Paint, patiently, wrapped};
 use serde::Serialize;
 use std::io::Write;
 
@@ -19,37 +19,41 @@ struct Diagnosis<'a> {
 pub fn run(args: &DoctorArgs, out: &mut impl Write) -> Result<Exit, Failure> {
     let mut checks = kernel::inspect();
     if args.kubeconfig.is_some() || kernel::is_in_cluster() {
-        checks.extend(permission::checks(args.kubeconfig.as_deref()));
+        checks.extend(patiently("asking the cluster", || permission::checks(args.kubeconfig.as_deref())));
     }
     let would_work = kernel::would_work(&checks);
     if args.json {
         print_json(out, &Diagnosis { would_work, checks: &checks })?;
     } else {
-        print(out, &text(&checks, would_work))?;
+        print(out, &text(&checks, would_work, Paint::stdout()))?;
     }
     Ok(if would_work { Exit::Success } else { Exit::No })
 }
 
-fn text(checks: &[Check], would_work: bool) -> String {
-    let mut text: String = checks.iter().map(line).collect();
-    text.push_str(if would_work {
-        "\n`shutdown-probe run --standalone` would work here.\n"
+fn text(checks: &[Check], would_work: bool, paint: Paint) -> String {
+    let mut text: String = checks.iter().map(|check| entry(check, paint)).collect();
+    text.push('\n');
+    text.push_str(&if would_work {
+        paint.good("`shutdown-probe run --standalone` would work here.\n")
     } else {
-        "\n`shutdown-probe run` would not work here: see each \"no\" above that is not optional.\n"
+        paint.bad("`shutdown-probe run` would not work here: see each \"no\" above that is not optional.\n")
     });
     text
 }
 
-fn line(check: &Check) -> String {
+fn entry(check: &Check, paint: Paint) -> String {
+    let is_optional = !check.required && check.answer != Answer::Yes;
     let answer = match check.answer {
-        Answer::Yes => "yes",
-        Answer::No => "no",
-        Answer::CouldNotTell => "?",
+        Answer::Yes => paint.good("yes "),
+        Answer::No if is_optional => paint.doubtful("no  "),
+        Answer::No => paint.bad("no  "),
+        Answer::CouldNotTell => paint.doubtful("?   "),
     };
-    let optional = if check.required || check.answer == Answer::Yes { "" } else { " (optional)" };
-    let mut text = format!("{answer:<4} {:<22} {}{optional}\n", check.name, escape(&check.finding));
+    let optional = if is_optional { " (optional)" } else { "" };
+    let finding = wrapped(&format!("     {:<22} ", check.name), &format!("{}{optional}", check.finding));
+    let mut text = answer + finding.get(4..).unwrap_or_default();
     if let Some(remedy) = &check.remedy {
-        text.push_str(&format!("{:28}-> {}\n", "", escape(remedy)));
+        text.push_str(&wrapped(&format!("{:28}-> ", ""), remedy));
     }
     text
 }
@@ -78,6 +82,6 @@ no   CAP_BPF                found
 
 `shutdown-probe run` would not work here: see each \"no\" above that is not optional.
 ";
-        assert_eq!(text(&checks, false), expected);
+        assert_eq!(text(&checks, false, Paint::PLAIN), expected);
     }
 }

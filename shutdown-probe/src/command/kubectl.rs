@@ -5,7 +5,7 @@ use super::{print, print_json};
 use crate::cli::{KubectlArgs, KubectlCommand, KubectlReportArgs};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::kube::access::reason;
-use crate::output::console::{list, story};
+use crate::output::console::{Paint, list, patiently, story};
 use axum::http::Request;
 use futures_util::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
@@ -57,11 +57,12 @@ pub fn run(args: &KubectlArgs, out: &mut impl Write) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .or_exit(Exit::Internal, || "cannot start the runtime")?;
-    let answer = runtime.block_on(ask(args))?;
+    let answer = patiently("waiting for the daemons", || runtime.block_on(ask(args)))?;
+    let paint = Paint::stdout();
     match answer.terminations.as_slice() {
         _ if args.json => print_json(out, &answer)?,
-        [one] => print(out, &story(one))?,
-        several => print(out, &list(several))?,
+        [one] => print(out, &story(one, paint))?,
+        several => print(out, &list(several, paint))?,
     }
     Ok(Exit::Success)
 }

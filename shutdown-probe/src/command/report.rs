@@ -4,20 +4,21 @@ use super::api::{Api, Wanted};
 use super::{print, print_json};
 use crate::cli::ReportArgs;
 use crate::exit::{Exit, Failure};
-use crate::output::console::{list, story};
+use crate::output::console::{Paint, list, patiently, story};
 use std::io::Write;
 
 /// Prints a table, or one termination.
 pub fn run(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Failure> {
     let api = Api::new(&args.server)?;
+    let (paint, asking) = (Paint::stdout(), format!("waiting for {}", args.server));
     match &args.id {
         Some(id) => {
-            let termination = api.termination(id)?;
-            if args.json { print_json(out, &termination) } else { print(out, &story(&termination)) }
+            let termination = patiently(&asking, || api.termination(id))?;
+            if args.json { print_json(out, &termination) } else { print(out, &story(&termination, paint)) }
         }
         None => {
-            let answer = api.terminations(&wanted(args))?;
-            if args.json { print_json(out, &answer) } else { print(out, &list(&answer.terminations)) }
+            let answer = patiently(&asking, || api.terminations(&wanted(args)))?;
+            if args.json { print_json(out, &answer) } else { print(out, &list(&answer.terminations, paint)) }
         }
     }?;
     Ok(Exit::Success)
@@ -28,6 +29,7 @@ fn wanted(args: &ReportArgs) -> Wanted<'_> {
         since: args.since.as_deref(),
         namespace: args.namespace.as_deref(),
         workload: args.workload.as_deref(),
+        pod: args.pod.as_deref(),
         limit: args.limit,
     }
 }

@@ -11,6 +11,7 @@ use crate::admin::ProbeStatus;
 use crate::clock::{WallClock, boot_now};
 use crate::config::Observe;
 use crate::exit::{Exit, Failure, OrExit};
+use crate::privileges;
 use crate::probe::{self, ExistingContainer, Hierarchy, ProbeError, Probes, RecordReader, Verdict, Watch};
 use crate::probe_input::{Heard, process, translate};
 use crate::witness::{Audience, Witness};
@@ -79,6 +80,14 @@ pub fn check(observe: &Observe) -> Result<(), Failure> {
     let below = hierarchy.mount().display();
     let message = format!("no such cgroup: {}; cgroup v2 is mounted at {below}", path.display());
     Err(Failure::new(Exit::NoInput, message))
+}
+
+/// Checks that the probes may be attached, as far as that is known without trying.
+///
+/// # Errors
+/// [`Exit::Permission`].
+pub fn check_privileges() -> Result<(), Failure> {
+    if privileges::may_load() { Ok(()) } else { Err(failure(ProbeError::NotPermitted)) }
 }
 
 impl<A: Audience> Live<A> {

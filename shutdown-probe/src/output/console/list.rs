@@ -1,6 +1,8 @@
 //! Terminations as a table, two lines each.
 
-use super::text::{WIDTH, cell, fitted, time};
+use super::paint::Paint;
+use super::text::{WIDTH, cell, counted, fitted, time};
+use shutdown_probe_core::cause::Cause;
 use shutdown_probe_core::report::{State, Termination};
 use std::borrow::Borrow;
 
@@ -9,20 +11,16 @@ const NUMBER: usize = 8;
 const NAME: usize = WIDTH - WHEN - 2 * NUMBER - 4;
 
 /// The table, in the order given.
-pub fn list<T: Borrow<Termination>>(terminations: &[T]) -> String {
+pub fn list<T: Borrow<Termination>>(terminations: &[T], paint: Paint) -> String {
     if terminations.is_empty() {
         return "no terminations\n".into();
     }
-    let mut text = row(&cell("BEGAN (UTC)", WHEN), "CONTAINER", "SEVERED", "DRAINED");
-    let mut incomplete = false;
+    let head = row(&cell("BEGAN (UTC)", WHEN), "CONTAINER", "SEVERED", "DRAINED");
+    let mut text = paint.title(&head);
     for termination in terminations {
-        let termination = termination.borrow();
-        incomplete |= !termination.measured.complete;
-        text.push_str(&entry(termination));
+        text.push_str(&entry(termination.borrow(), paint));
     }
-    if incomplete {
-        text.push_str("\n? not everything could be measured: there may be more\n");
-    }
+    text.push_str(&totals(terminations));
     text
 }
 
@@ -30,7 +28,7 @@ fn row(when: &str, name: &str, severed: &str, drained: &str) -> String {
     format!("{when}  {}  {severed:>NUMBER$}{drained:>NUMBER$}\n", cell(name, NAME))
 }
 
-fn entry(termination: &Termination) -> String {
+fn entry(termination: &Termination, paint: Paint) -> String {
     let doubt = if termination.measured.complete { "" } else { "?" };
     let first = row(
         &cell(&time("%m-%d %H:%M:%S", termination.began_at), WHEN),
@@ -39,11 +37,41 @@ fn entry(termination: &Termination) -> String {
         &termination.drained_total.to_string(),
     );
     let state = match termination.state {
-        State::InProgress => " (not over)",
+        State::InProgress => "(not over) ",
         State::Complete => "",
     };
-    let second = format!("{}  {}{state}", termination.id, termination.cause.as_str());
-    format!("{first}{}  {}\n", " ".repeat(WHEN), fitted(&second, WIDTH - WHEN - 2))
+    let (cause, trigger) = (termination.cause.as_str(), termination.trigger.as_str());
+    let second = format!("{}  {state}{cause}, {trigger}", termination.id);
+    let second = format!("{}  {}\n", " ".repeat(WHEN), fitted(&second, WIDTH - WHEN - 2));
+    verdict(termination, paint, &first) + &paint.faint(&second)
+}
+
+/// In the colour of what it cost.
+pub fn verdict(termination: &Termination, paint: Paint, text: &str) -> String {
+    if termination.severed_total > 0 {
+        paint.bad(text)
+    } else if termination.cause == Cause::Clean && termination.measured.complete {
+        paint.good(text)
+    } else {
+        paint.doubtful(text)
+    }
+}
+
+/// What they come to together, and how to look at one.
+fn totals<T: Borrow<Termination>>(terminations: &[T]) -> String {
+    let all = || terminations.iter().map(Borrow::borrow);
+    let severed: u64 = all().map(|it| it.severed_total).sum();
+    let unsafe_to_retry: u64 = all().map(|it| it.retry_unsafe_total).sum();
+    let retry = match unsafe_to_retry {
+        0 => String::new(),
+        count => format!(", {count} of them not safe to retry"),
+    };
+    let count = counted(terminations.len() as u64, "termination");
+    let mut text = format!("\n{count}, {} severed{retry}\n", counted(severed, "connection"));
+    if all().any(|it| !it.measured.complete) {
+        text.push_str("? not everything could be measured: there may be more\n");
+    }
+    text
 }
 
 /// What people call it: namespace and pod in Kubernetes, else the container's name.
@@ -68,10 +96,12 @@ mod tests {
         let expected = "\
 BEGAN (UTC)     CONTAINER                                        SEVERED DRAINED
 09-21 14:13:20  web.service                                            3       5
-                42-1  exited_without_drain
+                42-1  exited_without_drain, container_stopped
+
+1 termination, 3 connections severed, 3 of them not safe to retry
 ";
-        assert_eq!(list(&[sample::termination()]), expected);
-        assert_eq!(list::<Termination>(&[]), "no terminations\n");
+        assert_eq!(list(&[sample::termination()], Paint::PLAIN), expected);
+        assert_eq!(list::<Termination>(&[], Paint::PLAIN), "no terminations\n");
     }
 
     #[test]
@@ -84,11 +114,11 @@ BEGAN (UTC)     CONTAINER                                        SEVERED DRAINED
             measured: Measured { complete: false, ..sample::termination().measured },
             ..sample::termination()
         };
-        let text = list(&[termination]);
+        let text = list(&[termination], Paint::PLAIN);
         assert!(text.lines().all(|line| line.width() <= WIDTH), "{text}");
         assert!(
             text.contains("  3?       5\n")
-                && text.contains("  1fffff-3a5b7c9d1e2f3a  listener_closed_while_routed (not over)\n")
+                && text.contains("  1fffff-3a5b7c9d1e2f3a  (not over) listener_closed_while_routed,…\n")
         );
         assert!(text.contains("may be more") && !text.contains('\x1b'));
     }

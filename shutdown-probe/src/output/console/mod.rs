@@ -2,13 +2,20 @@
 //!
 //! Invariant: whatever came from outside passes [`escape::escape`] before it is printed.
 
+mod connections;
 pub mod escape;
 mod list;
+mod paint;
+mod patience;
 mod progress;
+mod remedy;
 mod story;
 mod text;
+mod timeline;
 
 pub use list::list;
+pub use paint::Paint;
+pub use patience::{StatusLine, patiently};
 pub use progress::Progress;
 pub use story::story;
 pub use text::wrapped;

@@ -1,8 +1,10 @@
 //! Terminations line by line, as they happen.
 
-use super::list::name;
+use super::list::{name, verdict};
+use super::paint::Paint;
 use super::text::{time, wrapped};
-use shutdown_probe_core::report::{State, Termination};
+use super::timeline::lines;
+use shutdown_probe_core::report::{State, Termination, TimelineEntry};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// How many complete terminations are remembered, so as not to tell them twice.
@@ -11,12 +13,18 @@ const REMEMBERED: usize = 10_000;
 /// What was told so far.
 #[derive(Debug, Default)]
 pub struct Progress {
+    paint: Paint,
     in_progress: HashMap<String, HashSet<(u64, String)>>,
     complete: HashSet<String>,
     in_order: VecDeque<String>,
 }
 
 impl Progress {
+    /// Nothing yet.
+    pub fn new(paint: Paint) -> Self {
+        Self { paint, ..Self::default() }
+    }
+
     /// Passes over a termination without telling it: it was complete before we began.
     pub fn skip(&mut self, id: &str) {
         self.in_progress.remove(id);
@@ -37,14 +45,15 @@ impl Progress {
         }
         let told = self.in_progress.entry(termination.id.clone()).or_default();
         let mut text = String::new();
-        for entry in &termination.timeline {
-            // An entry may come late and stand before others that were told: what is new is not a suffix.
-            if told.insert((entry.at.to_bits(), entry.text.clone())) {
-                text.push_str(&line(termination, entry.at, &entry.text));
-            }
+        // An entry may come late and stand before others that were told: what is new is not a suffix.
+        let is_new = |entry: &&TimelineEntry| told.insert((entry.at.to_bits(), entry.text.clone()));
+        let news: Vec<_> = termination.timeline.iter().filter(is_new).collect();
+        for news in lines(&news) {
+            let line = line(termination, news.first.at, &news.text);
+            text.push_str(&if news.is_loss() { self.paint.bad(&line) } else { line });
         }
         if termination.state == State::Complete {
-            text.push_str(&conclusion(termination));
+            text.push_str(&conclusion(termination, self.paint));
             self.skip(&termination.id);
         }
         text
@@ -56,16 +65,21 @@ fn line(termination: &Termination, at: f64, what: &str) -> String {
     wrapped(&format!("{at} "), &format!("{}: {what}", name(termination)))
 }
 
-fn conclusion(termination: &Termination) -> String {
+fn conclusion(termination: &Termination, paint: Paint) -> String {
     let last = termination.timeline.last().map_or(termination.began_at, |entry| entry.at);
     let cause = termination.cause.as_str();
-    let mut text = line(termination, last, &format!("over ({cause}): {}", termination.summary));
+    let over = line(termination, last, &format!("over ({cause}): {}", termination.summary));
+    let mut text = verdict(termination, paint, &over);
     if !termination.measured.complete {
         let reasons = termination.measured.reasons.join("; ");
         text.push_str(&wrapped("             ! ", &format!("not everything could be measured: {reasons}")));
     }
     for advice in &termination.advice {
         text.push_str(&wrapped("             > ", advice));
+    }
+    for change in &termination.changes {
+        text.push_str(&wrapped("             > ", &change.what));
+        text.push_str(&paint.faint(&wrapped("               why: ", &change.reason)));
     }
     text
 }
@@ -74,7 +88,6 @@ fn conclusion(termination: &Termination) -> String {
 mod tests {
     use super::*;
     use crate::output::sample;
-    use shutdown_probe_core::report::TimelineEntry;
 
     #[test]
     fn each_entry_is_told_once_and_the_end_concludes() {

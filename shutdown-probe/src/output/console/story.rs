@@ -1,30 +1,27 @@
 //! One termination as a text to read: what happened, what it cost, what to change.
 
-use super::list::name;
-use super::text::{counted, time, wrapped};
-use shutdown_probe_core::report::{Severed, State, Termination};
-
-/// How many severed connections are shown one by one.
-const SHOWN: usize = 20;
+use super::connections::connections;
+use super::list::{name, verdict};
+use super::paint::Paint;
+use super::remedy::remedies;
+use super::text::{time, wrapped};
+use super::timeline::lines;
+use shutdown_probe_core::report::{Setting, State, Termination};
 
 /// The whole text.
-pub fn story(termination: &Termination) -> String {
-    let mut text = head(termination);
-    text.push_str("\nTimeline\n");
-    for entry in &termination.timeline {
-        text.push_str(&wrapped(&format!("  {:>+10.3} s  ", entry.after_seconds), &entry.text));
+pub fn story(termination: &Termination, paint: Paint) -> String {
+    let mut text = head(termination, paint);
+    text.push_str(&format!("\n{}\n", paint.title("Timeline")));
+    for line in lines(&termination.timeline.iter().collect::<Vec<_>>()) {
+        let told = wrapped(&format!("  {:>+10.3} s  ", line.first.after_seconds), &line.text);
+        text.push_str(&if line.is_loss() { paint.bad(&told) } else { told });
     }
-    text.push_str(&connections(termination));
-    if !termination.advice.is_empty() {
-        text.push_str("\nAdvice\n");
-        for (number, advice) in (1..).zip(&termination.advice) {
-            text.push_str(&wrapped(&format!("  {number}. "), advice));
-        }
-    }
+    text.push_str(&connections(termination, paint));
+    text.push_str(&remedies(termination, paint));
     text
 }
 
-fn head(termination: &Termination) -> String {
+fn head(termination: &Termination, paint: Paint) -> String {
     let state = match termination.state {
         State::InProgress => ", in progress",
         State::Complete => "",
@@ -32,17 +29,41 @@ fn head(termination: &Termination) -> String {
     let others: Vec<&str> = termination.other_causes.iter().map(|cause| cause.as_str()).collect();
     let also = if others.is_empty() { String::new() } else { format!(" (also {})", others.join(", ")) };
     let began = time("%Y-%m-%dT%H:%M:%S%.3fZ", termination.began_at);
-    let mut text = wrapped("", &format!("{}: {}", name(termination), termination.summary));
+    let summary = wrapped("", &format!("{}: {}", name(termination), termination.summary));
+    let mut text = verdict(termination, paint, &summary);
     let mut line = |what: &str, value: &str| text.push_str(&wrapped(&format!("  {what:<10}"), value));
     line("id", &format!("{}{state}", termination.id));
+    if let Some(workload) = &termination.container.workload {
+        let revision = workload.revision.as_ref().map_or_else(String::new, |it| format!(", revision {it}"));
+        line("workload", &format!("{} {}{revision}", workload.kind, workload.name));
+    }
     line("cgroup", &termination.container.cgroup);
     line("began", &format!("{began}, {}", termination.trigger.as_str()));
     line("cause", &format!("{}{also}", termination.cause.as_str()));
     if let Some(taken) = taken(termination) {
         line("took", &taken);
     }
+    if let Some(routed) = routed(termination) {
+        line("routing", &routed);
+    }
+    if let Some(found) = termination.recommendation.as_ref().filter(|_| !changes_pre_stop(termination)) {
+        line("preStop", &format!("{} s recommended: {}", found.pre_stop_seconds, found.reason));
+    }
     line("measured", &measured(termination));
     text
+}
+
+fn changes_pre_stop(termination: &Termination) -> bool {
+    termination.changes.iter().any(|change| change.setting == Setting::PreStop)
+}
+
+/// When its endpoints were withdrawn, from its deletion.
+fn routed(termination: &Termination) -> Option<String> {
+    let routing = termination.routing.as_ref()?;
+    let not_ready = routing.not_ready_after_seconds?;
+    let lag = routing.lag_seconds.filter(|lag| *lag > 0.0);
+    let lag = lag.map_or_else(String::new, |lag| format!("; the last connection came {lag:.2} s later"));
+    Some(format!("not ready {not_ready:.2} s after the deletion{lag}"))
 }
 
 /// The time from the stop signal to the last exit.
@@ -62,37 +83,6 @@ fn measured(termination: &Termination) -> String {
     } else {
         format!("not everything: {}", measured.reasons.join("; "))
     }
-}
-
-fn connections(termination: &Termination) -> String {
-    let mut text = String::from("\nConnections\n");
-    let mut line = |value: String| text.push_str(&wrapped("  ", &value));
-    let (severed, unsafe_) = (termination.severed_total, termination.retry_unsafe_total);
-    line(format!("{} severed, of which {unsafe_} are not safe to retry", counted(severed, "connection")));
-    for one in termination.severed.iter().take(SHOWN) {
-        line(format!("- {}", described(one, termination.began_at)));
-    }
-    let shown = termination.severed.len().min(SHOWN) as u64;
-    if severed > shown {
-        line(format!("- and {} more", severed - shown));
-    }
-    line(format!("{} drained", counted(termination.drained_total, "connection")));
-    if termination.outbound_unanswered_total > 0 {
-        let outbound = counted(termination.outbound_unanswered_total, "request");
-        line(format!("{outbound} of its own to others were still unanswered"));
-    }
-    if termination.late_connections_total > 0 {
-        let after = termination.last_late_connection_after_seconds.unwrap_or_default();
-        let late = counted(termination.late_connections_total, "connection");
-        line(format!("{late} came after the stop signal, the last after {after:.3} s"));
-    }
-    text
-}
-
-fn described(severed: &Severed, began_at: f64) -> String {
-    let Severed { peer, local, evidence, cause, at, .. } = severed;
-    let retry = if severed.retry_safe { "safe to retry" } else { "not safe to retry" };
-    format!("{at:+.3} s {peer} to {local}: {evidence}, {}, {retry}", cause.as_str(), at = at - began_at)
 }
 
 #[cfg(test)]
@@ -117,17 +107,16 @@ Timeline
       +0.003 s  node (1234) exited with status 0
 
 Connections
-  3 connections severed, of which 3 are not safe to retry
-  - +0.003 s 127.0.0.1:54321 to 127.0.0.1:8080: unanswered_request,
-  exited_without_drain, not safe to retry
-  - and 2 more
-  5 connections drained
+  3 connections severed, 3 not safe to retry; 5 drained
+      1 x unanswered_request  read, not answered, not safe to retry
+                              (exited_without_drain)
+  2 of them are not listed
   2 connections came after the stop signal, the last after 0.410 s
 
-Advice
+What to change
   1. Stop accepting, finish the requests in flight, then exit.
 ";
-        assert_eq!(story(&sample::termination()), expected);
+        assert_eq!(story(&sample::termination(), Paint::PLAIN), expected);
     }
 
     #[test]
@@ -142,7 +131,7 @@ Advice
         termination.summary = "\x1b[2J".into();
         termination.measured =
             Measured { complete: false, reasons: vec!["9 records were lost".into()], ..termination.measured };
-        let text = story(&termination);
+        let text = story(&termination, Paint::PLAIN);
         assert!(!text.contains('\x1b') && !text.contains("\nforged"));
         assert!(text.contains("\\x1b]0;owned\\x07\\nforged line"));
         assert!(text.contains("measured  not everything: 9 records were lost"));
