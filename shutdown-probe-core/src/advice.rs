@@ -12,6 +12,11 @@ pub(crate) fn of(report: &Termination) -> Vec<String> {
         .collect()
 }
 
+/// The advice for a cause alone, where no report is at hand.
+pub fn in_words(cause: Cause, trigger: Trigger) -> Option<String> {
+    for_cause(cause, trigger, None).into_iter().next()
+}
+
 /// `last_late`: after how many seconds the last connection came that was too late.
 fn for_cause(cause: Cause, trigger: Trigger, last_late: Option<f64>) -> Vec<String> {
     let advice = match cause {

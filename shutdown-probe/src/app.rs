@@ -175,6 +175,7 @@ fn share(
         Some(kubernetes) => Metrics::in_kubernetes(signals, expiry, &kubernetes.metric_labels),
         None => Metrics::new(signals, expiry),
     };
+    let metrics = metrics.and_then(|metrics| metrics.watch_process().map(|()| metrics));
     let metrics = metrics.or_exit(Exit::Internal, || "cannot register metrics")?;
     metrics.set_build(VERSION, kernel);
     Ok(Shared {

@@ -3,12 +3,14 @@
 use crate::check::{CheckArgs, GuardArgs};
 use crate::config::{KubernetesOptions, LogOptions, ObserveOptions, ServeOptions};
 use crate::exit::Exit;
+use crate::fleet::FleetOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 use crate::admin::Since;
 use crate::command::kubectl::Subject;
 use crate::config::Span;
+use crate::dashboards::Which;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +20,7 @@ Examples:
   shutdown-probe run                the daemon, in a pod of each node
   shutdown-probe run --standalone   the daemon, beside Docker, systemd or Nomad
   shutdown-probe report             what the daemon saw of late
+  shutdown-probe report --prometheus URL   what a whole cluster lost
   source <(shutdown-probe generate completions bash)
 ";
 
@@ -74,6 +77,10 @@ Examples:
   shutdown-probe report --namespace shop --pod web-5d4f-x7
   shutdown-probe report 1a2b-3c4d5e6f          one termination as a text
   shutdown-probe report --json --since 2026-09-21T14:00:00Z
+A whole cluster, workload by workload, from its Prometheus:
+  shutdown-probe report --prometheus http://prometheus.monitoring:9090 --since 7d
+  shutdown-probe report --prometheus https://mimir.example/prometheus \
+      --prometheus-header 'X-Scope-OrgID: team' --output markdown
 ";
 
 const DOCTOR_EXAMPLES: &str = "\
@@ -115,6 +122,7 @@ Examples:
   shutdown-probe generate man report > /usr/local/share/man/man1/shutdown-probe-report.1
   shutdown-probe generate metrics-doc > docs/metrics.md
   shutdown-probe generate cli-doc > docs/cli.md
+  shutdown-probe generate dashboard overview > overview.json
 ";
 
 /// Sees which connections each shutdown severs, and why
@@ -152,7 +160,7 @@ pub enum Command {
     /// Show terminations on the terminal as they happen
     #[command(after_help = WATCH_EXAMPLES)]
     Watch(WatchArgs),
-    /// Show what the daemon saw of late: a table, or one termination as a text
+    /// Show what the daemon saw of late, or a whole cluster: tables, or one termination as a text
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
     /// Say whether the probe would work here, and what to do if not
@@ -244,6 +252,9 @@ pub struct ReportArgs {
     /// Print JSON as the API gives it
     #[arg(long)]
     pub json: bool,
+    #[expect(missing_docs, reason = "clap would print it as help")]
+    #[command(flatten)]
+    pub fleet: FleetOptions,
 }
 
 /// The arguments of `doctor`.
@@ -350,6 +361,11 @@ pub enum Generate {
     MetricsDoc,
     /// The reference of commands, in Markdown
     CliDoc,
+    /// A dashboard for Grafana, in JSON
+    Dashboard {
+        /// Which
+        which: Which,
+    },
     /// The manual page, or that of one command, in roff
     Man {
         /// Which command

@@ -32,8 +32,8 @@ exits! {
     NotMeasured = 2, "check could not measure, and says why";
     Usage = 64, "the command line, an environment variable or the configuration file is wrong";
     Data = 65, "the input is not what it should be (replay: no usable line, or a newer format)";
-    NoInput = 66, "there is no such cgroup, file or termination";
-    Unavailable = 69, "the daemon cannot be reached";
+    NoInput = 66, "there is no such cgroup, file or termination, or Prometheus has no series of ours";
+    Unavailable = 69, "the daemon or Prometheus cannot be reached, or cannot answer";
     Internal = 70, "a fault of the program itself";
     Kernel = 71, "the kernel lacks what the probe needs (see doctor)";
     CannotWrite = 73, "the output cannot be written";

@@ -3,6 +3,7 @@
 use crate::alerts;
 use crate::bench;
 use crate::cluster;
+use crate::dashboards;
 use crate::deploy;
 use crate::e2e;
 use crate::image;
@@ -113,6 +114,12 @@ pub enum Command {
     /// Check the alerts: promtool on rules and their tests, a runbook for each, the operator's object up to date
     #[command(after_help = "Examples:\n  cargo xtask alerts\n  cargo xtask alerts --write")]
     Alerts(alerts::Arguments),
+    /// Check dashboards, recording rules and scorecard: a real Prometheus must say what the clients saw
+    ///
+    /// Three daemons watch a part of the machine each, and real services are stopped under real clients. Every query of
+    /// every dashboard must have an answer, and losses must be exact. Runs as root, through sudo unless you are root.
+    #[command(after_help = "Examples:\n  cargo xtask dashboards\n  cargo xtask dashboards --write")]
+    Dashboards(dashboards::Arguments),
     /// Check all that is below deploy/: chart, kustomize base, overlays, and their effect on a real API server
     #[command(after_help = "Examples:\n  cargo xtask deploy\n  cargo xtask deploy --write")]
     Deploy(deploy::Arguments),

@@ -11,6 +11,7 @@ mod cli;
 mod cluster;
 mod command;
 mod context;
+mod dashboards;
 mod deploy;
 mod docs;
 mod e2e;
@@ -59,6 +60,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Cluster(arguments) => cluster::run(&context, &arguments),
         Command::Image(arguments) => image::run(&context, &arguments).map(|_| ()),
         Command::Alerts(arguments) => alerts::run(&context, &arguments),
+        Command::Dashboards(arguments) => dashboards::run(&context, &arguments),
         Command::Deploy(arguments) => deploy::run(&context, &arguments),
         Command::E2e(arguments) => e2e::run(&context, &arguments),
         Command::Docs { check } => docs::run(&context, check),

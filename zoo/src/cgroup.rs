@@ -41,9 +41,17 @@ pub struct Ground {
 impl Ground {
     /// Makes the directory, and removes those that dead runs left behind.
     pub fn make() -> Result<Self> {
-        let root = mount_point(None)?.context("no cgroup2 mount: mount -t cgroup2 none /sys/fs/cgroup")?;
-        sweep(&root)?;
-        let name = format!("zoo-{}", std::process::id());
+        sweep(&root()?)?;
+        Self::of_name(format!("zoo-{}", std::process::id()))
+    }
+
+    /// One more, for another daemon.
+    pub fn make_another(name: &str) -> Result<Self> {
+        Self::of_name(format!("zoo-{}-{name}", std::process::id()))
+    }
+
+    fn of_name(name: String) -> Result<Self> {
+        let root = root()?;
         let ground = Self { root, name };
         fs::create_dir(ground.path()).with_context(|| format!("making {}", ground.path().display()))?;
         Ok(ground)
@@ -112,12 +120,16 @@ impl Drop for Group {
     }
 }
 
+fn root() -> Result<PathBuf> {
+    mount_point(None)?.context("no cgroup2 mount: mount -t cgroup2 none /sys/fs/cgroup")
+}
+
 /// Removes the directories of runs whose process is gone.
 fn sweep(root: &Path) -> Result<()> {
     for entry in fs::read_dir(root).with_context(|| format!("listing {}", root.display()))? {
         let name = entry?.file_name();
         let owner =
-            name.to_str().and_then(|name| name.strip_prefix("zoo-")).and_then(|id| id.parse::<u32>().ok());
+            name.to_str().and_then(|name| name.strip_prefix("zoo-")?.split('-').next()?.parse::<u32>().ok());
         if let Some(owner) = owner
             && !Path::new(&format!("/proc/{owner}")).exists()
         {

@@ -23,6 +23,8 @@ pub enum Command {
     Run(RunArgs),
     /// Stop the story's service in five ways and say what each cost
     Demo(DemoArgs),
+    /// Three daemons and a real Prometheus: scorecard, rules and dashboards against what the clients saw
+    Fleet(FleetArgs),
     /// Install and compile the servers that cases need
     Prepare,
     /// The zoo's own server
@@ -62,4 +64,21 @@ pub struct DemoArgs {
     /// The daemon to ask [default: shutdown-probe beside this program's release build]
     #[arg(long)]
     pub daemon: Option<PathBuf>,
+}
+
+/// Options of `fleet`.
+#[derive(Args, Clone, Debug)]
+pub struct FleetArgs {
+    /// The daemon to judge [default: shutdown-probe beside this program's release build]
+    #[arg(long)]
+    pub daemon: Option<PathBuf>,
+    /// The Prometheus to scrape it with
+    #[arg(long, default_value = "prometheus")]
+    pub prometheus: PathBuf,
+    /// The rules it evaluates
+    #[arg(long, value_name = "FILE", default_value = "deploy/alerts/rules.yaml")]
+    pub rules: PathBuf,
+    /// The dashboards whose queries it answers
+    #[arg(long, value_name = "DIR", default_value = "deploy/dashboards")]
+    pub dashboards: PathBuf,
 }

@@ -43,12 +43,25 @@ impl Daemon {
         log: PathBuf,
         interrupted: &AtomicBool,
     ) -> Result<Self> {
+        Self::start_with(program, ground, port, log, interrupted, &[])
+    }
+
+    /// The same with more options.
+    pub fn start_with(
+        program: &Path,
+        ground: &Ground,
+        port: u16,
+        log: PathBuf,
+        interrupted: &AtomicBool,
+        options: &[&str],
+    ) -> Result<Self> {
         ensure!(program.is_file(), "there is no daemon at {}: cargo xtask build", program.display());
         let output = File::create(&log).with_context(|| format!("making {}", log.display()))?;
         let child = Command::new(program)
             .args(["run", "--standalone", "--watch-cgroup"])
             .arg(ground.path())
             .args(["--listen", &format!("127.0.0.1:{port}"), "--linger", &format!("{}s", LINGER.as_secs())])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(output.try_clone().context("duplicating the log")?)
             .stderr(output)

@@ -11,8 +11,10 @@ mod cli;
 pub mod client;
 pub mod compare;
 mod daemon;
+pub mod dashboard;
 mod demo;
 pub mod expect;
+mod fleet;
 pub mod framing;
 mod judge;
 pub mod log;
@@ -22,6 +24,7 @@ mod namespace;
 pub mod port;
 mod process;
 mod program;
+pub mod prometheus;
 mod report;
 mod run;
 mod server;
@@ -43,6 +46,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Run(cli.run)) {
         Command::Run(options) => run::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Fleet(options) => fleet::run(&options),
         Command::Prepare => run::prepare(),
         Command::Server(options) => server::run(&options).map(|()| true),
     };

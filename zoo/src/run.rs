@@ -71,16 +71,19 @@ pub fn set_up(cases: &[Case]) -> Result<Shared> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted)).context("handling Ctrl-C")?;
     }
-    Ok(Shared { ground: Ground::make()?, ports: Ports::new(), tools, interrupted })
+    Ok(Shared { ground: Ground::make()?, ports: Arc::new(Ports::new()), tools, interrupted })
 }
 
 /// Starts the daemon over the cgroups of this run.
 pub fn start_daemon(shared: &Shared, program: Option<PathBuf>) -> Result<Daemon> {
-    // The daemon is always a release build, whatever this program is.
-    let program =
-        program.unwrap_or_else(|| shared.tools.built.with_file_name("release").join("shutdown-probe"));
+    let program = program.unwrap_or_else(|| daemon_beside(shared));
     let log = logs(&shared.tools)?.join("daemon.log");
     Daemon::start(&program, &shared.ground, shared.ports.server()?, log, &shared.interrupted)
+}
+
+/// The daemon is always a release build, whatever this program is.
+pub fn daemon_beside(shared: &Shared) -> PathBuf {
+    shared.tools.built.with_file_name("release").join("shutdown-probe")
 }
 
 fn logs(tools: &ToolBox) -> Result<PathBuf> {

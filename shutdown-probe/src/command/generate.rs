@@ -2,6 +2,7 @@
 
 use super::print;
 use crate::cli::{Cli, Generate, Shell};
+use crate::dashboards;
 use crate::exit::{Exit, Failure};
 use crate::output::metrics;
 use crate::probe;
@@ -20,6 +21,11 @@ pub fn run(what: Generate, out: &mut impl Write) -> Result<Exit, Failure> {
         Generate::MetricsDoc => print(out, &metrics::reference())?,
         Generate::CliDoc => print(out, &reference())?,
         Generate::Man { command } => manual(command.as_deref(), out)?,
+        Generate::Dashboard { which } => {
+            serde_json::to_writer_pretty(&mut *out, &dashboards::json(which))
+                .map_err(|error| Failure::cannot_write(error.into()))?;
+            print(out, "\n")?;
+        }
         Generate::Btf { file } => excerpt(&file, out)?,
         Generate::Completions { shell } => complete(shell, out)?,
     }

@@ -1,14 +1,18 @@
-//! `report`: what the daemon saw of late.
+//! `report`: what the daemon saw of late. With `--prometheus` it is [`fleet`]'s.
 
 use super::api::{Api, Wanted};
 use super::{print, print_json};
 use crate::cli::ReportArgs;
 use crate::exit::{Exit, Failure};
+use crate::fleet;
 use crate::output::console::{Paint, list, patiently, story};
 use std::io::Write;
 
 /// Prints a table, or one termination.
 pub fn run(args: &ReportArgs, out: &mut impl Write) -> Result<Exit, Failure> {
+    if args.fleet.prometheus.is_some() {
+        return fleet::report(args, out);
+    }
     let api = Api::new(&args.server)?;
     let (paint, asking) = (Paint::stdout(), format!("waiting for {}", args.server));
     match &args.id {

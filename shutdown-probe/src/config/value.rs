@@ -1,6 +1,6 @@
 //! Values as people write them: durations with units, sizes with units, signals by name.
 
-use jiff::SignedDuration;
+use jiff::{Span as CalendarSpan, SpanRelativeTo};
 use serde::Deserialize;
 use shutdown_probe_core::signal::{self, SIGKILL};
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// SIGSTOP: like SIGKILL it cannot be handled, so it stops nothing in an orderly way.
 const SIGSTOP: u32 = 19;
 
-/// A length of time, such as `10s`, `1h 30m` or `250ms`.
+/// A length of time, such as `10s`, `1h 30m`, `250ms` or `7d`; a day has 24 hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Span(pub Duration);
@@ -18,8 +18,9 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let span: SignedDuration =
-            text.parse().map_err(|_| format!("{text:?} is no duration; write 10s, 250ms or 1h 30m"))?;
+        let none = |_| format!("{text:?} is no duration; write 10s, 250ms, 1h 30m or 7d");
+        let span: CalendarSpan = text.parse().map_err(none)?;
+        let span = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(none)?;
         Duration::try_from(span).map(Self).map_err(|_| format!("{text:?} is negative"))
     }
 }
@@ -104,7 +105,8 @@ mod tests {
         assert_eq!("10s".parse(), Ok(Span(Duration::from_secs(10))));
         assert_eq!("1h 30m".parse(), Ok(Span(Duration::from_secs(5400))));
         assert_eq!("250ms".parse(), Ok(Span(Duration::from_millis(250))));
-        for wrong in ["10", "", "ten seconds", "-3s"] {
+        assert_eq!("7d".parse(), Ok(Span(Duration::from_secs(7 * 86_400))));
+        for wrong in ["10", "", "ten seconds", "-3s", "2 months"] {
             assert!(wrong.parse::<Span>().is_err(), "{wrong:?}");
         }
     }

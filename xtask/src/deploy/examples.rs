@@ -1,8 +1,10 @@
 //! The chart's unit tests: with these values, this is what comes out.
 
 use super::chart::Chart;
+use super::objects::Objects;
 use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
+use std::fs;
 
 /// What one set of values must give.
 struct Example {
@@ -57,6 +59,8 @@ const EXAMPLES: &[Example] = &[
             ("DaemonSet", "/spec/template/spec/tolerations", Is(|| json!([{"operator": "Exists"}]))),
             ("DaemonSet", "/spec/template/spec/containers/0/ports/0/name", Is(|| json!("metrics"))),
             ("PodMonitor", "", NoSuchObject),
+            ("PrometheusRule", "", NoSuchObject),
+            ("ConfigMap", "", NoSuchObject),
             ("Namespace", "", NoSuchObject),
         ],
     },
@@ -136,11 +140,34 @@ const EXAMPLES: &[Example] = &[
         ],
     },
     Example {
-        about: "the monitors keep the labels of what ended",
-        values: &["podMonitor.create=true", "serviceMonitor.create=true", r#"podMonitor.interval="15s""#],
+        about: "the PodMonitor keeps the labels of what ended",
+        values: &["podMonitor.create=true", r#"podMonitor.interval="15s""#],
         checks: &[
             ("PodMonitor", "/spec/podMetricsEndpoints/0/honorLabels", Is(|| json!(true))),
             ("PodMonitor", "/spec/podMetricsEndpoints/0/interval", Is(|| json!("15s"))),
+        ],
+    },
+    Example {
+        about: "rules and dashboards have the labels by which others find them",
+        values: &[
+            "prometheusRule.create=true",
+            r#"prometheusRule.labels={"release": "prometheus"}"#,
+            "dashboards.create=true",
+            r#"dashboards.namespace="monitoring""#,
+            r#"dashboards.annotations={"grafana_folder": "Shutdown Probe"}"#,
+        ],
+        checks: &[
+            ("PrometheusRule", "/metadata/labels/release", Is(|| json!("prometheus"))),
+            ("PrometheusRule", "/spec/groups/0/name", Is(|| json!("shutdown-probe.records"))),
+            ("ConfigMap", "/metadata/labels/grafana_dashboard", Is(|| json!("1"))),
+            ("ConfigMap", "/metadata/namespace", Is(|| json!("monitoring"))),
+            ("ConfigMap", "/metadata/annotations/grafana_folder", Is(|| json!("Shutdown Probe"))),
+        ],
+    },
+    Example {
+        about: "the ServiceMonitor keeps them, too",
+        values: &["serviceMonitor.create=true"],
+        checks: &[
             ("ServiceMonitor", "/spec/endpoints/0/honorLabels", Is(|| json!(true))),
             ("ServiceMonitor", "/spec/endpoints/0/port", Is(|| json!("metrics"))),
         ],
@@ -158,6 +185,8 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["updateStrategy.rollingUpdate.maxSurge=1"], "maxSurge"),
     (&["terminationGracePeriodSeconds=0"], "terminationGracePeriodSeconds"),
     (&[r#"podMonitor.interval="often""#], "interval"),
+    (&["podMonitor.create=true", "serviceMonitor.create=true"], "twice"),
+    (&["dashboards.folder=1"], "folder"),
 ];
 
 /// Renders all of them.
@@ -179,7 +208,24 @@ pub fn check(chart: &Chart) -> Result<()> {
         let refusal = chart.refusal(values)?;
         ensure!(refusal.contains(named), "{values:?} is refused without a word of {named}: {refusal}");
     }
-    limits_hold(chart)
+    limits_hold(chart)?;
+    nothing_is_lost_on_the_way(chart)
+}
+
+/// Rules and dashboards have braces of their own, which Helm must leave alone.
+fn nothing_is_lost_on_the_way(chart: &Chart) -> Result<()> {
+    let objects = chart.render(&["prometheusRule.create=true", "dashboards.create=true"])?;
+    let root = chart.directory().join("../..");
+    let rules = Objects::parse(&fs::read_to_string(root.join("alerts/prometheusrule.yaml"))?)?;
+    let spec = |objects: &Objects| objects.of_kind("PrometheusRule").map(|rule| rule["spec"].clone());
+    ensure!(spec(&objects) == spec(&rules), "the chart's PrometheusRule is not that of deploy/alerts");
+    let map = objects.of_kind("ConfigMap").and_then(|map| map["data"].as_object());
+    for (name, text) in map.into_iter().flatten() {
+        let source = fs::read_to_string(root.join("dashboards").join(name))?;
+        ensure!(text.as_str() == Some(&source), "{name} of the chart is not that of deploy/dashboards");
+    }
+    ensure!(map.is_some_and(|map| map.len() == 3), "the chart has not all dashboards");
+    Ok(())
 }
 
 /// The memory that docs/performance.md measures must fit twice.

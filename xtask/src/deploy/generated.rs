@@ -2,6 +2,7 @@
 
 use super::chart::Chart;
 use crate::context::Context;
+use crate::dashboards;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,8 +30,10 @@ pub fn check_or_write(context: &Context, chart: &Chart, write: bool) -> Result<(
     let monitored = split(&chart.text(&["podMonitor.create=true"])?, &operators)?;
     files.extend(monitored.into_iter().filter(|file| file.path.ends_with("podmonitor.yaml")));
     files.push(readme(chart.directory())?);
+    files.extend(copies(context, chart)?);
     if write {
-        fs::create_dir_all(&base).with_context(|| base.display().to_string())?;
+        let directories = files.iter().filter_map(|file| file.path.parent());
+        directories.into_iter().try_for_each(fs::create_dir_all).context("making directories")?;
         return files.iter().try_for_each(|file| {
             fs::write(&file.path, &file.content).with_context(|| file.path.display().to_string())
         });
@@ -46,6 +49,22 @@ pub fn check_or_write(context: &Context, chart: &Chart, write: bool) -> Result<(
         ensure!(expected.contains(&&path), "{} comes from no template", path.display());
     }
     Ok(())
+}
+
+/// What a chart can only take from its own directory: the rules and the dashboards.
+fn copies(context: &Context, chart: &Chart) -> Result<Vec<File>> {
+    let files = chart.directory().join("files");
+    let rules = context.workspace.root().join("deploy/alerts/rules.yaml");
+    let copy = |from: &Path, to: PathBuf| -> Result<File> {
+        let content = fs::read_to_string(from).with_context(|| from.display().to_string())?;
+        Ok(File { path: to, content })
+    };
+    let mut copies = vec![copy(&rules, files.join("rules.yaml"))?];
+    for dashboard in dashboards::files(context) {
+        let name = dashboard.file_name().context("a dashboard without a name")?;
+        copies.push(copy(&dashboard, files.join("dashboards").join(name))?);
+    }
+    Ok(copies)
 }
 
 /// One file for each template.

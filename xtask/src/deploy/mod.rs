@@ -36,8 +36,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     let chart = Chart::open(context)?;
     let access = access(context, arguments)?;
     step("chart lint", || chart.lint())?;
-    step("chart examples", || examples::check(&chart))?;
     step("generated files", || generated::check_or_write(context, &chart, arguments.write))?;
+    step("chart examples", || examples::check(&chart))?;
     let overlays = chart::overlays(context)?;
     step("overlays", || overlays.iter().try_for_each(|overlay| chart.kustomize(overlay).map(|_| ())))?;
     let Some(access) = access else {

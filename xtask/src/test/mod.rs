@@ -11,7 +11,7 @@ use crate::command;
 use crate::context::Context;
 use crate::setup::{self, Scope};
 use crate::terminal::{clock, stdout};
-use crate::{alerts, docs, zoo};
+use crate::{alerts, dashboards, docs, zoo};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use std::time::Instant;
@@ -38,6 +38,8 @@ pub enum Step {
     Unit,
     /// Tests against the running kernel, as root
     Kernel,
+    /// Dashboards, recording rules and scorecard: a real Prometheus and real daemons, as root
+    Dashboards,
     /// Real services, as root
     Zoo,
 }
@@ -59,6 +61,7 @@ impl Step {
             Self::Alerts => alerts::run(context, &alerts::Arguments::default()),
             Self::Unit => command::run(cargo::workspace(context, "test")?.arg("--workspace")),
             Self::Kernel => zoo::prepare(context).and_then(|()| kernel::run(context)),
+            Self::Dashboards => dashboards::run(context, &dashboards::Arguments::default()),
             Self::Zoo => zoo::run(context, &[]),
         }
     }

@@ -40,11 +40,23 @@ pub struct Shared {
     /// Where containers are made.
     pub ground: Ground,
     /// Ports for servers and clients.
-    pub ports: Ports,
+    pub ports: Arc<Ports>,
     /// Where the programs are.
     pub tools: ToolBox,
     /// Set by Ctrl-C: every case ends as soon as it can.
     pub interrupted: Arc<AtomicBool>,
+}
+
+impl Shared {
+    /// The same in another place, for another daemon.
+    pub fn beside(&self, name: &str) -> Result<Self> {
+        Ok(Self {
+            ground: Ground::make_another(name)?,
+            ports: Arc::clone(&self.ports),
+            tools: self.tools.clone(),
+            interrupted: Arc::clone(&self.interrupted),
+        })
+    }
 }
 
 /// A server's one life in a container: from start to exit.

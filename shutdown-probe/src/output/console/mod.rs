@@ -18,4 +18,4 @@ pub use paint::Paint;
 pub use patience::{StatusLine, patiently};
 pub use progress::Progress;
 pub use story::story;
-pub use text::wrapped;
+pub use text::{cell, wrapped};

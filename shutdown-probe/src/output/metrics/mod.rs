@@ -14,6 +14,7 @@ pub use own::OwnLabel;
 
 use crate::output::console::escape;
 use families::Families;
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{IntCounter, TextEncoder};
 use shutdown_probe_common::fate::Fate;
 use shutdown_probe_core::cause::Cause;
@@ -98,6 +99,14 @@ impl Metrics {
     /// Says who this is.
     pub fn set_build(&self, version: &str, kernel: &str) {
         self.families.build_info.with_label_values(&[version, &limited(kernel)]).set(1);
+    }
+
+    /// Also says what this process takes: its CPU, memory, files and threads.
+    ///
+    /// # Errors
+    /// Where it says so already.
+    pub fn watch_process(&self) -> prometheus::Result<()> {
+        self.families.registry.register(Box::new(ProcessCollector::for_self()))
     }
 
     /// Says which of its possible verdicts holds for a probe.

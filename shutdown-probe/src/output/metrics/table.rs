@@ -37,6 +37,8 @@ pub enum Measured {
     Everywhere,
     /// Only where a Kubernetes API tells what it rests on; elsewhere it does not exist, since a 0 would lie.
     InKubernetes,
+    /// In the process that serves it, by a collector whose help texts these are.
+    OfProcess,
 }
 
 /// From "at once" to the longest grace periods in use.
@@ -74,6 +76,10 @@ const fn of_daemon(
     note: &'static str,
 ) -> Spec {
     Spec { name, kind, per_container: false, labels, measured: Measured::Everywhere, help, note }
+}
+
+const fn of_process(name: &'static str, kind: Kind, help: &'static str, note: &'static str) -> Spec {
+    Spec { name, kind, per_container: false, labels: &[], measured: Measured::OfProcess, help, note }
 }
 
 metrics! {
@@ -257,6 +263,41 @@ metrics! {
         "Always 1; the daemon's version and the kernel it runs on.",
         "",
     );
+    /// When the daemon started.
+    PROCESS_START_TIME = of_process(
+        "process_start_time_seconds",
+        Kind::Gauge,
+        "Start time of the process since unix epoch in seconds.",
+        "Tells the first value of a series that is new from that of one that is old: see `deploy/alerts/rules.yaml`.",
+    );
+    /// What it takes of a CPU.
+    PROCESS_CPU = of_process(
+        "process_cpu_seconds_total",
+        Kind::Counter,
+        "Total user and system CPU time spent in seconds.",
+        "Whole seconds: take the rate over some minutes.",
+    );
+    /// What it takes of memory.
+    PROCESS_RESIDENT_MEMORY = of_process(
+        "process_resident_memory_bytes",
+        Kind::Gauge,
+        "Resident memory size in bytes.",
+        "Without the eBPF maps, which belong to the kernel.",
+    );
+    /// What it may take of memory.
+    PROCESS_VIRTUAL_MEMORY = of_process(
+        "process_virtual_memory_bytes",
+        Kind::Gauge,
+        "Virtual memory size in bytes.",
+        "",
+    );
+    /// Its files.
+    PROCESS_OPEN_FDS = of_process("process_open_fds", Kind::Gauge, "Number of open file descriptors.", "");
+    /// How many it may have.
+    PROCESS_MAX_FDS =
+        of_process("process_max_fds", Kind::Gauge, "Maximum number of open file descriptors.", "");
+    /// Its threads.
+    PROCESS_THREADS = of_process("process_threads", Kind::Gauge, "Number of OS threads in the process.", "");
 }
 
 impl Spec {

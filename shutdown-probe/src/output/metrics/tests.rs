@@ -75,6 +75,22 @@ fn every_metric_of_the_table_can_be_had_and_no_other() {
 }
 
 #[test]
+fn what_the_process_takes_is_in_the_table_too() {
+    let metrics = metrics();
+    metrics.watch_process().expect("for the first time");
+    let text = metrics.render().expect("an exposition");
+    for spec in table::TABLE.iter().filter(|spec| spec.measured == table::Measured::OfProcess) {
+        let kind = if spec.kind == table::Kind::Counter { "counter" } else { "gauge" };
+        let head = format!("# HELP {0} {1}\n# TYPE {0} {kind}\n", spec.name, spec.help);
+        assert!(text.contains(&head), "{head}is not in\n{text}");
+    }
+    for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(table::TABLE.iter().any(|spec| spec.name == name), "{name} is not in the table");
+    }
+    assert!(metrics.watch_process().is_err());
+}
+
+#[test]
 fn known_series_start_at_zero_with_the_container() {
     let metrics = metrics();
     let before = metrics.render().expect("an exposition");
