@@ -7,6 +7,7 @@ pub mod chart;
 mod examples;
 mod generated;
 mod objects;
+mod patches;
 mod server;
 
 use crate::cluster::Access;
@@ -44,7 +45,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
         println!("{:<18} not run: there is no cluster (cargo xtask cluster up)", "API server");
         return Ok(());
     };
-    step("API server", || server::check(&chart, &access, &overlays))
+    step("API server", || server::check(context, &chart, &access, &overlays))
 }
 
 fn access(context: &Context, arguments: &Arguments) -> Result<Option<Access>> {

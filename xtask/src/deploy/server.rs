@@ -1,9 +1,11 @@
-//! What a real API server says of it: every object fits its schema, and the service account may do what the role says
-//! and nothing more.
+//! What a real API server says of it: every object fits its schema, so do the patches that reports give, and the
+//! service account may do what the role says and nothing more.
 
 use super::chart::Chart;
+use super::patches;
 use crate::cluster::Access;
 use crate::command;
+use crate::context::Context;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -23,7 +25,7 @@ const FORBIDDEN: [(&str, &str); 8] = [
 ];
 
 /// Asks it.
-pub fn check(chart: &Chart, access: &Access, overlays: &[PathBuf]) -> Result<()> {
+pub fn check(context: &Context, chart: &Chart, access: &Access, overlays: &[PathBuf]) -> Result<()> {
     let rendered = chart.text(&["namespace.create=true"])?;
     let _guard = Namespace::ensure(access)?;
     dry_run(access, &rendered)?;
@@ -35,6 +37,7 @@ pub fn check(chart: &Chart, access: &Access, overlays: &[PathBuf]) -> Result<()>
                 .arg(overlay),
         )?;
     }
+    patches::check(context, access)?;
     rights(chart, access)
 }
 
@@ -73,7 +76,7 @@ impl Drop for Namespace<'_> {
 }
 
 /// Strict: a field that the schema does not know is an error, not a warning.
-fn dry_run(access: &Access, manifests: &str) -> Result<()> {
+pub(super) fn dry_run(access: &Access, manifests: &str) -> Result<()> {
     feed(
         access,
         &["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"],
@@ -81,7 +84,7 @@ fn dry_run(access: &Access, manifests: &str) -> Result<()> {
     )
 }
 
-fn feed(access: &Access, arguments: &[&str], manifests: &str) -> Result<()> {
+pub(super) fn feed(access: &Access, arguments: &[&str], manifests: &str) -> Result<()> {
     let mut kubectl = access.kubectl();
     kubectl.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null());
     let mut child = kubectl.spawn().context("kubectl")?;
