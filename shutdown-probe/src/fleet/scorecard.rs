@@ -253,7 +253,7 @@ fn losses(severed: &[&Series], period: &Period, coverage: &Coverage) -> Losses {
     Losses {
         severed: whole(now),
         retry_unsafe: whole(retry_unsafe),
-        retry_unsafe_share: (whole(now) > 0).then(|| retry_unsafe / now),
+        retry_unsafe_share: (whole(now) > 0).then(|| whole(retry_unsafe) as f64 / whole(now) as f64),
         per_day: (coverage.now >= DAY).then(|| now * DAY / coverage.now),
         previous,
         trend: previous.filter(|previous| *previous > 0).map(|previous| now / previous as f64 - 1.0),

@@ -80,6 +80,9 @@ pub fn doubts(card: &Scorecard) -> Vec<String> {
             days(window)
         ));
     }
+    if card.daemons.scraped == 0 {
+        doubts.push("No daemon is scraped now: what ends from here on is not counted.".into());
+    }
     if card.daemons.down > 0 {
         let count = counted(card.daemons.down, "daemon");
         doubts.push(format!("{count} of this window cannot be scraped now: what ends there is not counted."));

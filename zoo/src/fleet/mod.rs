@@ -65,6 +65,7 @@ pub fn run(options: &FleetArgs) -> Result<bool> {
     truth::add(&mut truth, &run::play(&b.shared, scene::EXIT_IN_SIGHT))?;
     b.settle()?;
     scraped(&mut prometheus)?;
+    first_event_is_seen(&prometheus, &b.target())?;
     b.restart(&program)?;
     truth::add(&mut truth, &run::play(&b.shared, scene::EXIT_IN_SIGHT))?;
     let mut c = Member::start(c, &program, &home.join("c.log"), &["--series-expiry", EXPIRY])?;
@@ -111,6 +112,18 @@ fn scraped(prometheus: &mut Prometheus) -> Result<()> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).context("the clock")?;
     let query = format!("min(timestamp(up)) > {}", now.as_secs_f64() + 1.0);
     prometheus.wait_for("two scrapes", &query, |found| !found.is_empty()).map(|_| ())
+}
+
+/// Who asks by hand sees the first event, too: known series have begun at 0 by then, with the container.
+fn first_event_is_seen(prometheus: &Prometheus, target: &str) -> Result<()> {
+    let series = format!(
+        "shutdown_probe_severed_connections_total{{instance=\"{target}\",container=\"exit\",\
+         cause=\"exited_without_drain\",evidence=\"unanswered_request\"}}"
+    );
+    let first =
+        prometheus.query(&format!("min_over_time({series}[1m]) == 0 and increase({series}[1m]) > 2.5"))?;
+    ensure!(!first.is_empty(), "increase() does not see the first event of {series}");
+    Ok(())
 }
 
 /// Each has an answer, but for those that only a cluster can answer: these have none.
