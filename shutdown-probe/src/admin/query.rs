@@ -1,13 +1,13 @@
-//! The parameters of `/api/v1/terminations`.
+//! The parameters of `/api/v1/terminations`, which the page shares.
 
 use crate::config::Span;
 use jiff::Timestamp;
 use serde::Deserialize;
+use shutdown_probe_core::cause::Cause;
 use shutdown_probe_core::report::{State, Termination};
+use shutdown_probe_core::trigger::Trigger;
 use std::str::FromStr;
 
-/// How many terminations an answer has unless it is asked for more.
-const LIMIT: usize = 100;
 /// The most it can be asked for: each may list a thousand connections.
 const LIMIT_MOST: usize = 1_000;
 
@@ -20,8 +20,24 @@ pub struct Query {
     workload: Option<String>,
     /// This cgroup, or one below it.
     cgroup: Option<String>,
+    /// Its primary cause, or one of the others.
+    cause: Option<Cause>,
+    trigger: Option<Trigger>,
+    /// Something was severed; false: nothing was.
+    severed: Option<bool>,
     since: Option<Since>,
     limit: Option<usize>,
+    /// Of the pages of that many, from 1.
+    page: Option<usize>,
+}
+
+/// A part of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// How many come before it.
+    pub skip: usize,
+    /// How many it has at most.
+    pub limit: usize,
 }
 
 /// A moment: a date, or so long ago.
@@ -66,15 +82,18 @@ impl Since {
 }
 
 impl Query {
-    /// How many are asked for.
+    /// Which of those that fit are asked for: this many, unless it says how many.
     ///
     /// # Errors
     /// A sentence for the client, where it asks for none or too many.
-    pub fn limit(&self) -> Result<usize, String> {
-        match self.limit {
-            None => Ok(LIMIT),
-            Some(limit) if (1..=LIMIT_MOST).contains(&limit) => Ok(limit),
-            Some(limit) => Err(format!("limit {limit} is not between 1 and {LIMIT_MOST}")),
+    pub fn window(&self, usual: usize) -> Result<Window, String> {
+        let limit = self.limit.unwrap_or(usual);
+        if !(1..=LIMIT_MOST).contains(&limit) {
+            return Err(format!("limit {limit} is not between 1 and {LIMIT_MOST}"));
+        }
+        match self.page.unwrap_or(1).checked_sub(1) {
+            Some(before) => Ok(Window { skip: before.saturating_mul(limit), limit }),
+            None => Err("pages are counted from 1".to_owned()),
         }
     }
 
@@ -86,12 +105,19 @@ impl Query {
             && is(&self.pod, pod.map(|pod| pod.name.as_str()))
             && is(&self.workload, container.workload.as_ref().map(|workload| workload.name.as_str()))
             && self.cgroup.as_ref().is_none_or(|asked| is_within(&container.cgroup, asked))
+            && self.cause.is_none_or(|asked| has_cause(termination, asked))
+            && self.trigger.is_none_or(|asked| termination.trigger == asked)
+            && self.severed.is_none_or(|asked| (termination.severed_total > 0) == asked)
             && self.since.is_none_or(|since| lasted_until(termination, since.seconds(now)))
     }
 }
 
 fn is(asked: &Option<String>, found: Option<&str>) -> bool {
     asked.as_deref().is_none_or(|asked| found == Some(asked))
+}
+
+fn has_cause(termination: &Termination, asked: Cause) -> bool {
+    termination.cause == asked || termination.other_causes.contains(&asked)
 }
 
 fn is_within(path: &str, asked: &str) -> bool {
@@ -174,10 +200,35 @@ mod tests {
     }
 
     #[test]
-    fn limits_have_bounds() {
-        let limit = |limit| Query { limit, ..Query::default() }.limit();
-        assert_eq!(limit(None), Ok(100));
-        assert_eq!(limit(Some(1_000)), Ok(1_000));
-        assert!(limit(Some(0)).is_err() && limit(Some(1_001)).is_err());
+    fn causes_are_found_beside_the_primary_one() {
+        let other_causes = vec![Cause::ListenerClosedWhileRouted];
+        let termination = Termination { other_causes, ..sample::termination() };
+        for (cause, expected) in [
+            (Cause::ExitedWithoutDrain, true),
+            (Cause::ListenerClosedWhileRouted, true),
+            (Cause::Clean, false),
+        ] {
+            assert_eq!(fits(|q| q.cause = Some(cause), &termination), expected, "{cause:?}");
+        }
+        assert!(fits(|q| q.trigger = Some(Trigger::ContainerStopped), &termination));
+        assert!(!fits(|q| q.trigger = Some(Trigger::Rollout), &termination));
+    }
+
+    #[test]
+    fn severed_or_not_or_both() {
+        let severed = sample::termination();
+        let clean = Termination { severed_total: 0, ..sample::termination() };
+        assert!(fits(|q| q.severed = Some(true), &severed) && !fits(|q| q.severed = Some(true), &clean));
+        assert!(fits(|q| q.severed = Some(false), &clean) && !fits(|q| q.severed = Some(false), &severed));
+    }
+
+    #[test]
+    fn windows_have_bounds() {
+        let window = |limit, page| Query { limit, page, ..Query::default() }.window(100);
+        assert_eq!(window(None, None), Ok(Window { skip: 0, limit: 100 }));
+        assert_eq!(window(Some(1_000), Some(3)), Ok(Window { skip: 2_000, limit: 1_000 }));
+        assert_eq!(window(None, Some(usize::MAX)).map(|window| window.skip), Ok(usize::MAX));
+        assert!(window(Some(0), None).is_err() && window(Some(1_001), None).is_err());
+        assert!(window(None, Some(0)).is_err());
     }
 }

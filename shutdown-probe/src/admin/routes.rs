@@ -1,12 +1,12 @@
 //! What is answered to which path.
 
-use super::page::PAGE;
+use super::page;
 use super::query::Query;
 use super::{ProbeStatus, Shared, Stage};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query as Parameters, State};
-use axum::http::header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderName, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -18,20 +18,17 @@ use shutdown_probe_core::report::Termination;
 use std::iter::once;
 use std::sync::Arc;
 
+/// How many terminations an answer has unless it is asked for more.
+const LIMIT: usize = 100;
 const TEXT: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; charset=utf-8");
 /// The media type of Prometheus' text format.
 const EXPOSITION: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
 const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
-const HTML: (HeaderName, &str) = (CONTENT_TYPE, "text/html; charset=utf-8");
-/// The page loads nothing and is framed by nobody.
-const NOTHING_LOADED: (HeaderName, &str) =
-    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-const AS_DECLARED: (HeaderName, &str) = (X_CONTENT_TYPE_OPTIONS, "nosniff");
 
 /// Every path and what it answers.
 pub fn router(shared: Shared) -> Router {
     Router::new()
-        .route("/", get(page))
+        .merge(page::routes())
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
@@ -56,10 +53,6 @@ struct Problem {
 
 fn problem(status: StatusCode, error: impl Into<String>) -> Response {
     (status, Json(Problem { error: error.into() })).into_response()
-}
-
-async fn page() -> impl IntoResponse {
-    ([HTML, NOTHING_LOADED, AS_DECLARED], PAGE)
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
@@ -101,25 +94,28 @@ async fn terminations(
         Ok(Parameters(query)) => query,
         Err(rejection) => return problem(StatusCode::BAD_REQUEST, rejection.body_text()),
     };
-    let limit = match query.limit() {
-        Ok(limit) => limit,
+    let window = match query.window(LIMIT) {
+        Ok(window) => window,
         Err(error) => return problem(StatusCode::BAD_REQUEST, error),
     };
     let now = Timestamp::now();
-    let found = shared.store.newest(limit, |termination| query.fits(termination, now));
+    let all = shared.store.newest(|termination| query.fits(termination, now));
+    let found = all.into_iter().skip(window.skip).take(window.limit);
     ([JSON], Body::from_stream(stream::iter(listing(found)))).into_response()
 }
 
 /// The list, a termination at a time: all of them at once, for as many clients as there may be, could be more than
 /// the memory we are granted.
-fn listing(found: Vec<Arc<Termination>>) -> impl Iterator<Item = serde_json::Result<Vec<u8>>> {
+fn listing(
+    found: impl Iterator<Item = Arc<Termination>>,
+) -> impl Iterator<Item = serde_json::Result<Vec<u8>>> {
     let one = |(index, termination): (usize, Arc<Termination>)| {
         let mut text = if index == 0 { Vec::new() } else { b",".to_vec() };
         serde_json::to_writer(&mut text, termination.as_ref())?;
         Ok(text)
     };
     let (head, tail) = (b"{\"terminations\":[".to_vec(), b"]}".to_vec());
-    once(Ok(head)).chain(found.into_iter().enumerate().map(one)).chain(once(Ok(tail)))
+    once(Ok(head)).chain(found.enumerate().map(one)).chain(once(Ok(tail)))
 }
 
 async fn termination(State(shared): State<Shared>, Path(id): Path<String>) -> Response {

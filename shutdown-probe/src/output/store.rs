@@ -54,13 +54,12 @@ impl Store {
         self.held.read().unwrap_or_else(PoisonError::into_inner).by_id.get(id).cloned()
     }
 
-    /// At most `limit` terminations that fit, those that began last first.
-    pub fn newest(&self, limit: usize, fits: impl Fn(&Termination) -> bool) -> Vec<Arc<Termination>> {
+    /// The terminations that fit, those that began last first.
+    pub fn newest(&self, fits: impl Fn(&Termination) -> bool) -> Vec<Arc<Termination>> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let mut found: Vec<_> = held.by_id.values().filter(|it| fits(it)).cloned().collect();
         drop(held);
         found.sort_by(|a, b| b.began_at.total_cmp(&a.began_at).then_with(|| b.id.cmp(&a.id)));
-        found.truncate(limit);
         found
     }
 
@@ -93,7 +92,7 @@ mod tests {
     use crate::output::sample;
 
     fn ids(store: &Store) -> Vec<String> {
-        store.newest(usize::MAX, |_| true).iter().map(|it| it.id.clone()).collect()
+        store.newest(|_| true).iter().map(|it| it.id.clone()).collect()
     }
 
     fn termination(id: &str, state: State, began_at: f64) -> Termination {
@@ -144,13 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn newest_are_limited_after_they_are_chosen() {
+    fn newest_are_chosen() {
         let store = Store::new(10);
         for n in 0..6_u8 {
             store.put(termination(&n.to_string(), State::Complete, f64::from(n)));
         }
         let even = |it: &Termination| it.began_at % 2.0 == 0.0;
-        let found: Vec<_> = store.newest(2, even).iter().map(|it| it.id.clone()).collect();
-        assert_eq!(found, ["4", "2"]);
+        let found: Vec<_> = store.newest(even).iter().map(|it| it.id.clone()).collect();
+        assert_eq!(found, ["4", "2", "0"]);
     }
 }

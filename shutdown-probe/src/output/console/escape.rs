@@ -29,9 +29,9 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// C0, DEL and C1 control characters; marks that are invisible or reorder text (Unicode's bidirectional
+/// Whether a character moves a cursor, hides or reorders: C0, DEL and C1 control characters; marks that are invisible or reorder text (Unicode's bidirectional
 /// controls and other default ignorables); line and paragraph separators.
-fn is_unsafe(c: char) -> bool {
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -13,9 +13,9 @@ mod story;
 mod text;
 mod timeline;
 
-pub use list::list;
+pub use list::{list, name};
 pub use paint::Paint;
 pub use patience::{StatusLine, patiently};
 pub use progress::Progress;
 pub use story::story;
-pub use text::{cell, wrapped};
+pub use text::{cell, counted, time, wrapped};

@@ -89,6 +89,18 @@ impl Families {
         })
     }
 
+    /// What was lost so far, by the place where.
+    pub fn lost(&self) -> Vec<(String, u64)> {
+        let mut lost = Vec::new();
+        for family in self.lost_records.collect() {
+            for series in family.get_metric() {
+                let place = labels_of(series).into_values().collect::<Vec<_>>().join(" ");
+                lost.push((place, series.get_counter().get_value() as u64));
+            }
+        }
+        lost
+    }
+
     /// Removes every series of the container with these label values.
     pub fn remove_container(&self, values: &[String]) {
         let own: Vec<_> = self.own.iter().copied().zip(values.iter().map(String::as_str)).collect();

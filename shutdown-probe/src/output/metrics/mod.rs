@@ -122,6 +122,11 @@ impl Metrics {
         advance(&self.families.lost_records.with_label_values(&[place]), total);
     }
 
+    /// What was lost since the daemon started, by the place where.
+    pub fn lost_records(&self) -> Vec<(String, u64)> {
+        self.families.lost()
+    }
+
     /// Says how often the kernel skipped this probe since the daemon started.
     pub fn set_recursion_misses(&self, probe: &str, total: u64) {
         advance(&self.families.recursion_misses.with_label_values(&[probe]), total);
