@@ -63,6 +63,16 @@ impl Kind {
         }
     }
 
+    /// The same in short, where it is a loss or a doubt.
+    pub const fn verdict(self) -> Option<&'static str> {
+        match self {
+            Self::Unsafe => Some("lost, not safe to retry"),
+            Self::Safe => Some("lost, safe to retry"),
+            Self::Unknown => Some("nobody can tell"),
+            Self::Drained | Self::Idle | Self::Left => None,
+        }
+    }
+
     /// The mark at the end of a connection, drawn around a point.
     pub const fn mark(self) -> &'static str {
         match self {

@@ -85,11 +85,21 @@ pub fn trimmed(number: f64, decimals: usize) -> String {
     }
 }
 
+/// How old something is, in the unit that matters: `40 s`, `3 min`, `5 h`, `2 d`.
+pub fn age(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5_400.0 => format!("{:.0} min", s / 60.0),
+        s if s < 129_600.0 => format!("{:.0} h", s / 3_600.0),
+        s => format!("{:.0} d", s / 86_400.0),
+    }
+}
+
 /// A moment in UTC, and how long ago it was.
 pub fn moment(at: f64, now: f64) -> Markup {
     html! {
         time datetime=(time("%Y-%m-%dT%H:%M:%S%.3fZ", at)) { (time("%m-%d %H:%M:%S", at)) }
-        @if now >= at { " " span.ago { (duration((now - at).round())) " ago" } }
+        @if now >= at { " " span.ago { (age(now - at)) " ago" } }
     }
 }
 

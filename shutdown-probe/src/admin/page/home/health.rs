@@ -97,7 +97,7 @@ fn verdicts(probes: &[ProbeStatus]) -> Markup {
     let (running, failed): (Vec<_>, Vec<_>) = probes.iter().partition(|probe| runs(probe));
     html! {
         @if !failed.is_empty() {
-            div.scroll tabindex="0" role="region" aria-label="Probes that do not run" { table {
+            div.scroll tabindex="0" role="group" aria-label="Probes that do not run" { table {
                 thead { tr {
                     th scope="col" { "Probe" } th scope="col" { "Verdict" }
                     th scope="col" { "Why" } th scope="col" { "Not measured without it" }

@@ -101,7 +101,7 @@ pub fn section(terminations: &[Arc<Termination>]) -> Markup {
     html! {
         section aria-labelledby="workloads" {
             h2 id="workloads" { "Workloads by losses" }
-            div.scroll tabindex="0" role="region" aria-labelledby="workloads" { table {
+            div.scroll tabindex="0" role="group" aria-labelledby="workloads" { table {
                 thead { tr {
                     th scope="col" { "Workload" }
                     th.number scope="col" { "Severed" }

@@ -18,7 +18,7 @@ pub fn section(chosen: &[Arc<Termination>], asked: &Asked, now: f64) -> Markup {
             @if shown.is_empty() {
                 p { "The list ends before this page. " a href=(asked.at_page(1)) { "Go to its beginning" } "." }
             } @else {
-                div.scroll tabindex="0" role="region" aria-labelledby="terminations" { table {
+                div.scroll tabindex="0" role="group" aria-labelledby="terminations" { table {
                     thead { tr {
                         th scope="col" { "Began (UTC)" }
                         th scope="col" { "Container" }
@@ -101,7 +101,7 @@ mod tests {
         let row = shown(1, "1");
         for part in [
             "2026-09-21T14:13:20.000Z",
-            "1 min ago",
+            "60 s ago",
             "web.service",
             "container stopped",
             "exited without drain",

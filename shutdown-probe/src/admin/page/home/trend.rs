@@ -80,7 +80,7 @@ pub fn section(terminations: &[Arc<Termination>], now: f64) -> Markup {
                 li { span.swatch.safe {} "safe to retry" }
                 li { span.swatch.count {} "terminations, below the line" }
             }
-            div.scroll tabindex="0" role="region" aria-labelledby="trend" { (picture(&trend)) }
+            div.scroll tabindex="0" role="group" aria-labelledby="trend" { (picture(&trend)) }
             details { summary { "As a table" } (table(&trend)) }
         }
     }
@@ -154,7 +154,7 @@ fn dates(trend: &Trend, per_bar: f64) -> Markup {
 
 fn table(trend: &Trend) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Losses over time" { table.narrow {
+        div.scroll tabindex="0" role="group" aria-label="Losses over time" { table.narrow {
             thead { tr {
                 th scope="col" { "From (UTC)" }
                 th.number scope="col" { "Severed" }

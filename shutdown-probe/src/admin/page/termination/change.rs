@@ -1,8 +1,8 @@
 //! What to change: in the program, in how it is stopped, and as patches to copy.
 
-use crate::admin::page::text::{Shown, words};
+use crate::admin::page::text::{Shown, sentence};
 use maud::{Markup, html};
-use shutdown_probe_core::report::{Change, Patch, PatchForm, Termination};
+use shutdown_probe_core::report::{Change, Patch, PatchForm, Setting, Termination};
 
 /// The advice of this termination.
 pub fn section(termination: &Termination) -> Markup {
@@ -28,9 +28,27 @@ pub fn section(termination: &Termination) -> Markup {
 fn settings(changes: &[Change]) -> Markup {
     html! {
         dl.settings { @for it in changes {
-            dt { (words(it.setting.as_str())) @if let Some(value) = &it.value { ": " strong { (Shown(value)) } } }
-            dd { (Shown(&it.what)) " " span.note { (Shown(&it.reason)) } }
+            dt { (called(it.setting)) @if let Some(value) = &it.value { ": " strong { (Shown(value)) (unit(it.setting)) } } }
+            dd { (Shown(&it.what)) }
+            dd.note { (Shown(&sentence(&it.reason))) "." }
         } }
+    }
+}
+
+const fn called(setting: Setting) -> &'static str {
+    match setting {
+        Setting::Command => "Command",
+        Setting::Pid1 => "PID 1",
+        Setting::StopSignal => "Stop signal",
+        Setting::PreStop => "preStop sleep",
+        Setting::GracePeriod => "Grace period",
+    }
+}
+
+const fn unit(setting: Setting) -> &'static str {
+    match setting {
+        Setting::PreStop | Setting::GracePeriod => " s",
+        Setting::Command | Setting::Pid1 | Setting::StopSignal => "",
     }
 }
 
@@ -58,7 +76,6 @@ const fn title(form: PatchForm) -> &'static str {
 mod tests {
     use super::*;
     use crate::output::sample;
-    use shutdown_probe_core::report::Setting;
 
     #[test]
     fn a_change_has_its_value_its_reason_and_its_patch() {
@@ -66,13 +83,13 @@ mod tests {
             setting: Setting::PreStop,
             value: Some("5".into()),
             what: "Sleep before the stop signal.".into(),
-            reason: "The last connection came 3.2 s after it <b>.".into(),
+            reason: "the last connection came 3.2 s after it <b>".into(),
         }];
         let text = "lifecycle:\n  preStop: {sleep: {seconds: 5}}".to_owned();
         let patches = vec![Patch { form: PatchForm::Manifest, settings: vec![Setting::PreStop], text }];
         let page = section(&Termination { changes, patches, ..sample::termination() }).into_string();
-        assert!(page.contains("pre stop: <strong>5</strong>"), "{page}");
-        assert!(page.contains("3.2 s after it &lt;b&gt;."), "{page}");
+        assert!(page.contains("preStop sleep: <strong>5 s</strong>"), "{page}");
+        assert!(page.contains("The last connection came 3.2 s after it &lt;b&gt;."), "{page}");
         assert!(page.contains("<code>lifecycle:\n  preStop: {sleep: {seconds: 5}}\n</code>"), "{page}");
     }
 

@@ -10,7 +10,7 @@ use shutdown_probe_core::report::{Opened, Termination};
 use std::collections::BTreeMap;
 
 /// How many bars a lane has at most.
-const BARS: usize = 12;
+const BARS: usize = 8;
 /// What is closer together than this is one place.
 const GRAIN: f64 = 3.0;
 

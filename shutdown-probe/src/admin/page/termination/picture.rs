@@ -27,7 +27,7 @@ pub fn section(termination: &Termination, now: f64) -> Markup {
     html! {
         section aria-labelledby="picture" {
             h2 id="picture" { "What happened" }
-            div.scroll tabindex="0" role="region" aria-labelledby="picture" {
+            div.scroll tabindex="0" role="group" aria-labelledby="picture" {
                 (drawing(termination, &scale, &events, &lanes))
             }
             (legend(&lanes))
@@ -86,7 +86,7 @@ fn drawing(termination: &Termination, scale: &Scale, events: &[Event], lanes: &[
 fn described(scale: &Scale, events: &[Event], lanes: &[Lane]) -> String {
     let phases: Vec<_> = scale.stretches.iter().map(|stretch| stretch.label()).collect();
     let events: Vec<_> = events.iter().map(|event| event.text.as_str()).collect();
-    let lanes: Vec<_> = lanes.iter().map(|lane| format!("{} {}", lane.total, label(lane.fate))).collect();
+    let lanes: Vec<_> = lanes.iter().map(|lane| format!("{} × {}", lane.total, label(lane.fate))).collect();
     format!(
         "Phases: {}. Events: {}. Connections: {}.",
         phases.join(", "),
@@ -151,12 +151,20 @@ fn lane_of(lane: &Lane, top: f64) -> Markup {
     html! {
         g class=(Kind::of(lane.fate).class()) {
             text.lane x="4" y=(px(top + 11.0)) {
-                (lane.total) " " (label(lane.fate)) @if lane.drawn == 0 { " (not listed)" }
+                (lane.total) " × " (label(lane.fate))
+                tspan.means { (aside(lane)) }
             }
             @for bar in bars { (bar) }
             (points_of(lane.fate, &lane.points, y + BAR / 2.0))
         }
     }
+}
+
+/// What is said of a lane in passing.
+fn aside(lane: &Lane) -> String {
+    let verdict = Kind::of(lane.fate).verdict().map_or_else(String::new, |verdict| format!(": {verdict}"));
+    let listed = if lane.drawn == 0 { " (not listed one by one)" } else { "" };
+    verdict + listed
 }
 
 fn bar_of(lane: &Lane, bar: &Bar, y: f64, thickness: f64) -> Markup {
@@ -209,8 +217,8 @@ fn late_lane(termination: &Termination, points: &[(f64, usize)], top: f64) -> Ma
     html! {
         g.late {
             text.lane x="4" y=(px(top + 11.0)) {
-                (termination.late_connections_total) " late arrivals"
-                @if let Some(last) = last { ", the last at " (after(last)) }
+                (termination.late_connections_total) " × late arrival"
+                @if let Some(last) = last { tspan.means { ": the last at " (after(last)) } }
             }
             @for (x, _) in points { path.arrival d={ "M" (px(*x)) " " (px(y - 2.0)) "v6l-3-3m3 3 3-3" } {} }
         }
@@ -243,8 +251,8 @@ mod tests {
         for part in [
             "Phases: draining 3 ms.",
             "Events: SIGTERM 0, exit 0 +3 ms, grace deadline +30 s.",
-            "Connections: 3 unanswered request, 5 drained.",
-            "2 late arrivals, the last at +410 ms",
+            "Connections: 3 × unanswered request, 5 × drained.",
+            "2 × late arrival<tspan class=\"means\">: the last at +410 ms",
             "lost, not safe to retry",
         ] {
             assert!(drawn.contains(part), "no {part} in {drawn}");

@@ -18,7 +18,7 @@ pub fn fates(termination: &Termination) -> Markup {
         section aria-labelledby="losses" {
             h2 id="losses" { "What became of the connections" }
             @if fates.is_empty() { p { "No connection ended in it." } } @else {
-                div.scroll tabindex="0" role="region" aria-labelledby="losses" { table {
+                div.scroll tabindex="0" role="group" aria-labelledby="losses" { table {
                     thead { tr {
                         th.number scope="col" { "Connections" } th scope="col" { "Fate" }
                         th scope="col" { "Which means" } th scope="col" { "Lost" }
@@ -76,7 +76,7 @@ pub fn timeline(termination: &Termination, origin: f64) -> Markup {
     html! {
         section aria-labelledby="timeline" {
             h2 id="timeline" { "Timeline" }
-            div.scroll tabindex="0" role="region" aria-labelledby="timeline" { table.narrow {
+            div.scroll tabindex="0" role="group" aria-labelledby="timeline" { table.narrow {
                 thead { tr { th.number scope="col" { "When" } th scope="col" { "What" } } }
                 tbody { @for entry in &termination.timeline {
                     tr { td.number { (after(entry.at - origin)) } td { (Shown(&entry.text)) } }
@@ -101,7 +101,7 @@ pub fn connections(termination: &Termination, origin: f64) -> Markup {
                         ", severed ones first. The JSON has up to 1,000 of each kind."
                     }
                 }
-                div.scroll tabindex="0" role="region" aria-label="Connections" { table {
+                div.scroll tabindex="0" role="group" aria-label="Connections" { table {
                     thead { tr {
                         th scope="col" { "Client" } th scope="col" { "Server" }
                         th.number scope="col" { "Opened" } th.number scope="col" { "Ended" }
