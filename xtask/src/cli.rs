@@ -7,6 +7,7 @@ use crate::dashboards;
 use crate::deploy;
 use crate::e2e;
 use crate::image;
+use crate::page;
 use crate::test::Step;
 use crate::vm;
 use clap::{Parser, Subcommand};
@@ -120,6 +121,13 @@ pub enum Command {
     /// every dashboard must have an answer, and losses must be exact. Runs as root, through sudo unless you are root.
     #[command(after_help = "Examples:\n  cargo xtask dashboards\n  cargo xtask dashboards --write")]
     Dashboards(dashboards::Arguments),
+    /// Open the daemon's web page in a real Chromium: keyboard, narrow screens, accessibility, hostile names, weight
+    ///
+    /// The scenes are served by the daemon's own server. Needs no root, unless Chromium or npm has to be installed.
+    #[command(
+        after_help = "Examples:\n  cargo xtask page\n  cargo xtask page --write\n  cargo xtask page --profile release"
+    )]
+    Page(page::Arguments),
     /// Check all that is below deploy/: chart, kustomize base, overlays, and their effect on a real API server
     #[command(after_help = "Examples:\n  cargo xtask deploy\n  cargo xtask deploy --write")]
     Deploy(deploy::Arguments),

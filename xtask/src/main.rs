@@ -19,6 +19,7 @@ mod elevation;
 mod failure;
 mod image;
 mod libraries;
+mod page;
 mod search_path;
 mod setup;
 mod terminal;
@@ -59,6 +60,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench(arguments) => bench::run(&context, &arguments),
         Command::Cluster(arguments) => cluster::run(&context, &arguments),
         Command::Image(arguments) => image::run(&context, &arguments).map(|_| ()),
+        Command::Page(arguments) => page::run(&context, &arguments),
         Command::Alerts(arguments) => alerts::run(&context, &arguments),
         Command::Dashboards(arguments) => dashboards::run(&context, &arguments),
         Command::Deploy(arguments) => deploy::run(&context, &arguments),

@@ -66,6 +66,16 @@ impl Workspace {
         self.root.join("zoo/servers/requirements.txt")
     }
 
+    /// The tests of the page that a browser runs.
+    pub fn browser_tests(&self) -> PathBuf {
+        self.daemon_crate().join("tests/page/browser")
+    }
+
+    /// Where what they need is installed.
+    pub fn browser_modules(&self) -> PathBuf {
+        self.target().join("page")
+    }
+
     pub fn metrics_doc(&self) -> PathBuf {
         self.root.join("docs/metrics.md")
     }

@@ -55,7 +55,7 @@ impl Story {
                 spec: Spec {
                     kind: "container".into(),
                     grace_seconds: Some(30),
-                    pre_stop: Some("sleep 5".into()),
+                    pre_stop: Some("sleep 5 s".into()),
                     readiness_probe: true,
                     ..Spec::default()
                 },

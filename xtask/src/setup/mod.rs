@@ -4,6 +4,7 @@
 
 mod apt;
 mod deny;
+mod node_modules;
 mod os_release;
 mod services;
 mod tool;
@@ -13,7 +14,7 @@ use crate::context::Context;
 use crate::failure::MissingTool;
 use crate::terminal::{Status, line};
 use crate::toolchain::{self, Kind, Survey, debian, linker};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use os_release::OsRelease;
 use tool::Tool;
 
@@ -40,7 +41,11 @@ pub fn run(context: &Context, scope: Scope) -> Result<()> {
     report_toolchains(&survey);
     let tools = match scope {
         Scope::Build => Vec::new(),
-        Scope::BuildAndTest => tool::missing(context, &tool::TOOLS),
+        Scope::BuildAndTest => {
+            let mut missing = tool::missing(context, &tool::TOOLS);
+            missing.extend(tool::missing(context, &tool::BROWSER_TOOLS));
+            missing
+        }
     };
     let toolchain_missing = survey.findings().iter().all(|finding| finding.toolchain.is_err());
     let from_debian = toolchain_missing && survey.allows(Kind::Debian);
@@ -54,8 +59,19 @@ pub fn run(context: &Context, scope: Scope) -> Result<()> {
     if scope == Scope::BuildAndTest {
         deny::ensure(context)?;
         venv::ensure(context)?;
+        node_modules::ensure(context)?;
     }
     Ok(())
+}
+
+/// What `page` needs besides a build. Returns where Chromium is.
+///
+/// # Errors
+/// As [`run`].
+pub fn ensure_browser(context: &Context) -> Result<String> {
+    ensure(context, &tool::BROWSER_TOOLS)?;
+    node_modules::ensure(context)?;
+    tool::CHROMIUM.find(context).context("Chromium has gone")
 }
 
 /// What `vm` needs besides a build.

@@ -47,7 +47,7 @@ impl Tool {
     }
 
     /// Where it is, or nothing.
-    fn find(&self, context: &Context) -> Option<String> {
+    pub fn find(&self, context: &Context) -> Option<String> {
         if !self.places.is_empty() {
             return self.places.iter().find(|place| Path::new(place).exists()).map(ToString::to_string);
         }
@@ -82,6 +82,22 @@ pub const TOOLS: [Tool; 17] = [
         .recognised_by(&["unshare", "nsenter", "setpriv"]),
     Tool::program("ss", &["iproute2"], "sockets"),
     Tool::program("promtool", &["prometheus"], "metrics and alert rules").starts("prometheus"),
+];
+
+/// A browser that playwright can drive.
+pub const CHROMIUM: Tool = Tool::program("chromium", &["chromium", "chromium-browser"], "the daemon's page")
+    .found_at(&[
+        "/usr/bin/chromium",
+        "/usr/bin/chromium-browser",
+        "/usr/bin/google-chrome",
+        "/opt/google/chrome/chrome",
+    ]);
+
+/// What the tests of the page need.
+pub const BROWSER_TOOLS: [Tool; 3] = [
+    CHROMIUM,
+    Tool::program("node", &["nodejs"], "the daemon's page"),
+    Tool::program("npm", &["npm"], "the daemon's page"),
 ];
 
 /// What virtual machines need. Large, so nobody gets it who does not ask for them.
@@ -182,7 +198,7 @@ mod tests {
 
     #[test]
     fn every_tool_has_a_package_and_a_purpose() {
-        for tool in TOOLS.iter().chain(&VIRTUAL_MACHINE_TOOLS).chain(&CLUSTER_TOOLS) {
+        for tool in TOOLS.iter().chain(&BROWSER_TOOLS).chain(&VIRTUAL_MACHINE_TOOLS).chain(&CLUSTER_TOOLS) {
             assert!(!tool.packages.is_empty() && !tool.purpose.is_empty(), "{}", tool.name);
         }
     }

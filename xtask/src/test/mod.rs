@@ -11,7 +11,7 @@ use crate::command;
 use crate::context::Context;
 use crate::setup::{self, Scope};
 use crate::terminal::{clock, stdout};
-use crate::{alerts, dashboards, docs, zoo};
+use crate::{alerts, dashboards, docs, page, zoo};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use std::time::Instant;
@@ -36,6 +36,8 @@ pub enum Step {
     Alerts,
     /// Unit, scenario, property and replay tests, as the current user
     Unit,
+    /// The daemon's page in a real Chromium
+    Page,
     /// Tests against the running kernel, as root
     Kernel,
     /// Dashboards, recording rules and scorecard: a real Prometheus and real daemons, as root
@@ -60,6 +62,7 @@ impl Step {
             Self::Docs => docs::run(context, true),
             Self::Alerts => alerts::run(context, &alerts::Arguments::default()),
             Self::Unit => command::run(cargo::workspace(context, "test")?.arg("--workspace")),
+            Self::Page => page::run(context, &page::Arguments::default()),
             Self::Kernel => zoo::prepare(context).and_then(|()| kernel::run(context)),
             Self::Dashboards => dashboards::run(context, &dashboards::Arguments::default()),
             Self::Zoo => zoo::run(context, &[]),
