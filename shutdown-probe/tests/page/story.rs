@@ -182,7 +182,7 @@ impl Story {
 
     /// What the engine says of it in the end.
     pub fn told(mut self) -> Termination {
-        self.inputs.sort_by_key(|input| moment(input));
+        self.inputs.sort_by_key(moment);
         let settings = Settings { pods: true, ..Settings::default() };
         let terminations = replayed(&Header::new(&settings, "test".into()), &self.inputs);
         let [one] = <[Termination; 1]>::try_from(terminations).expect("one termination");

@@ -11,11 +11,12 @@ mod progress;
 mod remedy;
 mod story;
 mod text;
-mod timeline;
+pub mod timeline;
 
 pub use list::{list, name};
 pub use paint::Paint;
 pub use patience::{StatusLine, patiently};
 pub use progress::Progress;
+pub use remedy::title as patch_title;
 pub use story::story;
 pub use text::{cell, counted, time, wrapped};

@@ -26,7 +26,8 @@ pub fn remedies(termination: &Termination, paint: Paint) -> String {
     text
 }
 
-const fn title(form: PatchForm) -> &'static str {
+/// What a patch of this form is for.
+pub const fn title(form: PatchForm) -> &'static str {
     match form {
         PatchForm::Kubectl => "To try it (it replaces the pods)",
         PatchForm::Kustomize => "To keep it: kustomization.yaml",

@@ -130,7 +130,10 @@ describe('what is told', () => {
       for (const advice of report.advice) {
         assert.ok((await page.locator('.change').innerText()).includes(advice));
       }
-      assert.equal(await page.locator('section[aria-labelledby="timeline"] tbody tr').count(), report.timeline.length);
+      const happened = await page.locator('section[aria-labelledby="timeline"] tbody').innerText();
+      for (const { event, text } of report.timeline) {
+        if (event !== 'severed') assert.ok(happened.includes(text), `${text} in the timeline`);
+      }
     }
     await close();
   });

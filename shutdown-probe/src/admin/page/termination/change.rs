@@ -1,8 +1,9 @@
 //! What to change: in the program, in how it is stopped, and as patches to copy.
 
 use crate::admin::page::text::{Shown, sentence};
+use crate::output::console::patch_title;
 use maud::{Markup, html};
-use shutdown_probe_core::report::{Change, Patch, PatchForm, Setting, Termination};
+use shutdown_probe_core::report::{Change, Patch, Setting, Termination};
 
 /// The advice of this termination.
 pub fn section(termination: &Termination) -> Markup {
@@ -55,20 +56,9 @@ const fn unit(setting: Setting) -> &'static str {
 fn copyable(patch: &Patch) -> Markup {
     html! {
         details {
-            summary { (title(patch.form)) }
+            summary { (patch_title(patch.form)) }
             pre tabindex="0" { code { @for line in patch.text.lines() { (Shown(line)) "\n" } } }
         }
-    }
-}
-
-const fn title(form: PatchForm) -> &'static str {
-    match form {
-        PatchForm::Kubectl => "As a kubectl command",
-        PatchForm::Kustomize => "For kustomization.yaml",
-        PatchForm::Manifest => "For the pod's manifest",
-        PatchForm::Dockerfile => "For the Dockerfile",
-        PatchForm::Systemd => "As a drop-in of the systemd unit",
-        PatchForm::Docker => "As options of docker run",
     }
 }
 
@@ -76,6 +66,7 @@ const fn title(form: PatchForm) -> &'static str {
 mod tests {
     use super::*;
     use crate::output::sample;
+    use shutdown_probe_core::report::PatchForm;
 
     #[test]
     fn a_change_has_its_value_its_reason_and_its_patch() {

@@ -2,6 +2,7 @@
 
 use crate::admin::page::fate::{Kind, label, meaning, named};
 use crate::admin::page::text::{Shown, after, count, words};
+use crate::output::console::timeline;
 use maud::{Markup, html};
 use shutdown_probe_core::report::{Opened, Phase, Severed, Termination, Unsevered};
 use std::collections::BTreeMap;
@@ -71,15 +72,16 @@ fn beside(it: &Termination) -> Markup {
     }
 }
 
-/// Everything that happened, in order.
+/// Everything that happened, in order; losses that are alike in one line.
 pub fn timeline(termination: &Termination, origin: f64) -> Markup {
+    let entries: Vec<_> = termination.timeline.iter().collect();
     html! {
         section aria-labelledby="timeline" {
             h2 id="timeline" { "Timeline" }
             div.scroll tabindex="0" role="group" aria-labelledby="timeline" { table.narrow {
                 thead { tr { th.number scope="col" { "When" } th scope="col" { "What" } } }
-                tbody { @for entry in &termination.timeline {
-                    tr { td.number { (after(entry.at - origin)) } td { (Shown(&entry.text)) } }
+                tbody { @for line in timeline::lines(&entries) {
+                    tr { td.number { (after(line.first.at - origin)) } td { (Shown(&line.text)) } }
                 } }
             } }
         }
