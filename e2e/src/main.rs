@@ -6,6 +6,7 @@
 mod case;
 mod cli;
 mod daemon;
+mod dashboards;
 mod judge;
 mod kubectl;
 mod manifest;

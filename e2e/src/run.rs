@@ -3,6 +3,7 @@
 use crate::case::{self, Case};
 use crate::cli::Cli;
 use crate::daemon::Daemon;
+use crate::dashboards;
 use crate::judge::Judge;
 use crate::kubectl::Kubectl;
 use crate::prometheus::Prometheus;
@@ -37,6 +38,11 @@ pub fn run(cli: &Cli) -> Result<bool> {
     play_all(&shared, &alone, 1, &judge, &mut summary);
     ensure!(!shared.interrupted.load(Ordering::Relaxed), "interrupted");
     summary.print(begun.elapsed());
+    if cli.cases.is_empty() && !cli.standalone {
+        dashboards::check(&prometheus, begun.elapsed())?;
+    } else {
+        println!("the dashboards' queries are not asked: they need every case, with its names");
+    }
     Ok(summary.passed())
 }
 

@@ -8,10 +8,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What a dashboard shows when it is opened, here: as long as a run of the zoo.
-const RANGE: u64 = 600;
+/// From one point to the next, in seconds.
 const INTERVAL: u64 = 10;
 /// What needs names of Kubernetes, rollouts, or endpoints.
 pub const ONLY_IN_A_CLUSTER: &[(&str, &str)] = &[
@@ -50,12 +49,13 @@ impl Question {
         ONLY_IN_A_CLUSTER.contains(&(&self.dashboard, &self.place))
     }
 
-    /// How many series or values answer it now.
+    /// How many series or values answer it, where the dashboard shows the last `range`.
     ///
     /// # Errors
     /// Where Prometheus refuses it.
-    pub fn ask(&self, prometheus: &Prometheus) -> Result<usize> {
-        let expression = filled_in(&self.expression);
+    pub fn ask(&self, prometheus: &Prometheus, range: Duration) -> Result<usize> {
+        let range = range.as_secs();
+        let expression = filled_in(&self.expression, range);
         let answer = match self.kind {
             Kind::Instant => prometheus.query(&expression),
             Kind::Label => {
@@ -67,7 +67,7 @@ impl Question {
             }
             Kind::Range => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock")?.as_secs();
-                prometheus.range(&expression, [now - RANGE, now, INTERVAL])
+                prometheus.range(&expression, [now.saturating_sub(range), now, INTERVAL])
             }
         };
         Ok(answer.with_context(|| format!("{}: {}", self.dashboard, self.place))?.len())
@@ -132,13 +132,13 @@ fn text(value: &Value) -> String {
 }
 
 /// With the variables as they are when everything is chosen. Longer names first: one begins with another.
-fn filled_in(expression: &str) -> String {
+fn filled_in(expression: &str, range: u64) -> String {
     let variables = [
         ("$__rate_interval", "1m".to_owned()),
         ("$__interval_ms", (INTERVAL * 1000).to_string()),
         ("$__interval", format!("{INTERVAL}s")),
-        ("$__range_s", RANGE.to_string()),
-        ("$__range", format!("{RANGE}s")),
+        ("$__range_s", range.to_string()),
+        ("$__range", format!("{range}s")),
         ("$namespace", ".*".to_owned()),
         ("$workload", ".*".to_owned()),
         ("$container", ".*".to_owned()),
@@ -171,6 +171,6 @@ mod tests {
             ("p, B", Kind::Range),
         ];
         assert_eq!(found, expected.map(|(place, kind)| (place.to_owned(), kind)));
-        assert_eq!(filled_in("z[$__range] > $__range_s"), "z[600s] > 600");
+        assert_eq!(filled_in("z[$__range] > $__range_s", 600), "z[600s] > 600");
     }
 }

@@ -27,6 +27,8 @@ use truth::Truth;
 const ON_A: [&str; 4] = ["exit", "brief", "slow-drain", "http2-mixed"];
 const ON_B: [&str; 1] = ["sigkill"];
 const ON_C: [&str; 2] = ["node-drain-late", "node-no-handler-pid1"];
+/// What the dashboards show: more than all of it.
+const SHOWN: Duration = Duration::from_secs(600);
 /// How long series of an ended container stay on the last one.
 const EXPIRY: &str = "8s";
 
@@ -130,7 +132,7 @@ fn first_event_is_seen(prometheus: &Prometheus, target: &str) -> Result<()> {
 fn ask_dashboards(questions: &[dashboard::Question], prometheus: &Prometheus) -> Result<Vec<String>> {
     let mut differences = Vec::new();
     for question in questions {
-        let answers = question.ask(prometheus)?;
+        let answers = question.ask(prometheus, SHOWN)?;
         let place = format!("{}: {}", question.dashboard, question.place);
         match (answers, question.is_only_in_a_cluster()) {
             (0, false) => differences.push(format!("{place} has no data")),
