@@ -331,11 +331,3 @@ fn a_recording_replays_to_the_termination_it_holds() {
         "{text}"
     );
 }
-
-#[test]
-fn the_tutorial_mends_the_service_as_check_says() {
-    let tutorial = include_str!("../../docs/tutorial.md");
-    let fix = include_str!("../src/check/fix/node.js");
-    let (_, code) = fix.split_once('\n').expect("a comment stands before the code");
-    assert!(tutorial.contains(code), "docs/tutorial.md has another fix than check prints");
-}

@@ -1,7 +1,7 @@
 //! Terminations as a table, two lines each.
 
 use super::paint::Paint;
-use super::text::{WIDTH, cell, counted, fitted, time};
+use super::text::{WIDTH, cell, counted, fitted, name_cell, time};
 use shutdown_probe_core::cause::Cause;
 use shutdown_probe_core::report::{State, Termination};
 use std::borrow::Borrow;
@@ -25,7 +25,7 @@ pub fn list<T: Borrow<Termination>>(terminations: &[T], paint: Paint) -> String 
 }
 
 fn row(when: &str, name: &str, severed: &str, drained: &str) -> String {
-    format!("{when}  {}  {severed:>NUMBER$}{drained:>NUMBER$}\n", cell(name, NAME))
+    format!("{when}  {}  {severed:>NUMBER$}{drained:>NUMBER$}\n", name_cell(name, NAME))
 }
 
 fn entry(termination: &Termination, paint: Paint) -> String {

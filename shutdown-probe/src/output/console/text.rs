@@ -36,9 +36,29 @@ pub fn fitted(text: &str, columns: usize) -> String {
 
 /// [`fitted`], and filled up with spaces.
 pub fn cell(text: &str, columns: usize) -> String {
-    let fitted = fitted(text, columns);
-    let missing = columns.saturating_sub(fitted.width());
-    fitted + &" ".repeat(missing)
+    filled(fitted(text, columns), columns)
+}
+
+/// The same for a name, of which both ends tell it from others: cut in the middle.
+pub fn name_cell(text: &str, columns: usize) -> String {
+    let safe = escape(text);
+    if safe.width() <= columns {
+        return filled(safe.into_owned(), columns);
+    }
+    let head = fitted(&safe, columns / 2);
+    let room = columns - head.width();
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= room
+    };
+    let tail: String = safe.chars().rev().take_while(fits).collect();
+    filled(head + &tail.chars().rev().collect::<String>(), columns)
+}
+
+fn filled(text: String, columns: usize) -> String {
+    let missing = columns.saturating_sub(text.width());
+    text + &" ".repeat(missing)
 }
 
 /// The text escaped and broken between words, each line after the first indented like `first`. A word that is
@@ -84,8 +104,11 @@ mod tests {
         assert_eq!(cell("webserver", 5), "webs…");
         assert_eq!(cell("数据数据", 5), "数据…");
         assert_eq!(cell("a\nb", 5), "a\\nb ");
+        assert_eq!(name_cell("shop/web-7b9b8c764d-v9mdb app", 21), "shop/web-…d-v9mdb app");
+        assert_eq!(name_cell("数据数据", 5), "…数据");
         for width in 1..12 {
             assert_eq!(cell("数据-data-\x1b[0m", width).width(), width, "{width}");
+            assert_eq!(name_cell("数据-data-\x1b[0m", width).width(), width, "{width}");
         }
     }
 
