@@ -3,7 +3,7 @@
 //! Each was recorded by `shutdown-probe record` while the zoo's case of its name ran; what is expected here
 //! is what the zoo's clients saw.
 
-use shutdown_probe_core::report::{State, Termination};
+use shutdown_probe_core::report::{Setting, State, Termination};
 use shutdown_probe_core::{Command, Engine, Input, Settings};
 use std::fs;
 use std::path::Path;
@@ -63,6 +63,27 @@ fn recordings_are_judged_as_their_clients_saw_it() {
                 (trigger.to_owned(), cause.to_owned(), severed, drained)
             })
             .collect();
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+/// What is to be changed about how it is stopped; in all others nothing, or the program alone.
+const CHANGES: &[(&str, &[(Setting, Option<&str>)])] = &[
+    ("node-drain-late", &[(Setting::PreStop, Some("2"))]),
+    ("node-exit", &[(Setting::PreStop, Some("2"))]),
+    ("node-no-handler", &[(Setting::PreStop, Some("2"))]),
+    ("node-no-handler-pid1", &[(Setting::Pid1, None), (Setting::PreStop, Some("2"))]),
+    ("shell-pid1", &[(Setting::Command, None)]),
+];
+
+#[test]
+fn what_to_change_follows_from_what_was_seen() {
+    for (name, _) in EXPECTED {
+        let reports = replay(&inputs(name));
+        let changes = reports.iter().flat_map(|report| &report.changes);
+        let found: Vec<_> = changes.map(|change| (change.setting, change.value.as_deref())).collect();
+        let expected =
+            CHANGES.iter().find(|(known, _)| known == name).map_or(&[][..], |(_, changes)| changes);
         assert_eq!(found, expected, "{name}");
     }
 }
