@@ -29,8 +29,9 @@ pub mod witness;
 use clap::Parser;
 use exit::{Exit, Failure};
 use output::console::escape::escape;
+use output::console::wrapped;
 use std::ffi::OsString;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 /// The name under which kubectl finds its plugin, for `kubectl shutdown-probe`.
@@ -66,10 +67,16 @@ pub fn main() -> Exit {
             return Exit::Success;
         }
         for line in failure.to_string().lines() {
-            eprintln!("shutdown-probe: {}", escape(line));
+            eprint!("{}", complaint(line, std::io::stderr().is_terminal()));
         }
         failure.exit
     })
+}
+
+/// One line of it; on a terminal broken between words.
+fn complaint(line: &str, on_terminal: bool) -> String {
+    let first = "shutdown-probe: ";
+    if on_terminal { wrapped(first, line) } else { format!("{first}{}\n", escape(line)) }
 }
 
 /// A gate in a pipeline has three answers; what was typed wrong is no measurement.

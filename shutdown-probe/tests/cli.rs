@@ -171,7 +171,8 @@ fn a_daemon_that_is_not_there_ends_with_69() {
     drop(listener);
     let url = format!("http://{address}");
     for arguments in [&["report", "--server", &url][..], &["watch", "--server", &url]] {
-        run(arguments).assert(69, "cannot be reached; is `shutdown-probe run` running?");
+        run(arguments)
+            .assert(69, "cannot be reached: Connection refused (os error 111); is `shutdown-probe run`");
     }
 }
 
@@ -205,6 +206,7 @@ fn an_answer_is_not_taken_for_more_than_it_is() {
             69,
             "answers 302",
         ),
+        ("HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nno\n", 69, "is it a shutdown-probe?"),
         ("SSH-2.0-OpenSSH_9.2\r\n", 69, "cannot be reached"),
         ("HTTP/1.1 404 N\r\nContent-Length: 22\r\n\r\n{\"error\":\"gone\\u001b\"}", 66, "gone"),
     ] {

@@ -111,25 +111,37 @@ impl Api {
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let unreachable =
-            || format!("the daemon at {} cannot be reached; is `shutdown-probe run` running?", self.base);
         let answer = self.agent.get(format!("{}{path}", self.base)).call();
-        let mut answer = answer.or_exit(Exit::Unavailable, unreachable)?;
+        let mut answer = answer.map_err(|error| self.unreachable(&error))?;
         let status = answer.status();
         let body = answer.body_mut().with_config().limit(ANSWER_MOST).read_to_vec();
-        let body = body.or_exit(Exit::Unavailable, unreachable)?;
+        let body = body.map_err(|error| self.unreachable(&error))?;
         if status.is_success() {
             let stranger = || format!("what answers at {} is no shutdown-probe of this version", self.base);
             return serde_json::from_slice(&body).or_exit(Exit::Unavailable, stranger);
         }
-        let problem = serde_json::from_slice(&body).map(|problem: Problem| problem.error);
-        let message = problem.unwrap_or_else(|_| format!("{} answers {status}", self.base));
-        let exit = match status.as_u16() {
-            400 => Exit::Usage,
-            404 => Exit::NoInput,
-            _ => Exit::Unavailable,
+        let problem: Result<Problem, _> = serde_json::from_slice(&body);
+        let (exit, message) = match (problem, status.as_u16()) {
+            (Err(_), _) => {
+                (Exit::Unavailable, format!("{} answers {status}; is it a shutdown-probe?", self.base))
+            }
+            (Ok(problem), 400) => (Exit::Usage, problem.error),
+            (Ok(problem), 404) => (Exit::NoInput, problem.error),
+            (Ok(problem), _) => (Exit::Unavailable, problem.error),
         };
         Err(Failure::new(exit, message))
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> Failure {
+        let why = match error {
+            ureq::Error::Timeout(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+            ureq::Error::Io(error) => error.to_string(),
+            error => error.to_string(),
+        };
+        let base = &self.base;
+        let message =
+            format!("the daemon at {base} cannot be reached: {why}; is `shutdown-probe run` running there?");
+        Failure::new(Exit::Unavailable, message)
     }
 }
 
