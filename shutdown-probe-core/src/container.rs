@@ -153,6 +153,7 @@ impl Container {
         Subject {
             grace: member.grace(trigger).or(settings.grace),
             own_grace: member.own_grace().or(settings.grace),
+            is_in_pod: true,
             trigger,
             oom_killed: member.was_oom_killed(),
         }

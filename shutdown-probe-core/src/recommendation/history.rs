@@ -46,8 +46,9 @@ impl Histories {
 /// What one termination measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sample {
-    /// How long after the deletion, or the stop signal, the last connection came; zero where none did.
-    pub last_arrival: Duration,
+    /// How long after the deletion, or the stop signal, the last connection came; zero where none did. Nothing where
+    /// clients were not to be sent elsewhere: the pod went on.
+    pub last_arrival: Option<Duration>,
     /// The above counts from the deletion of the pod.
     pub from_deletion: bool,
     /// How long it took to end after a stop signal that it handled, where it ended by itself and cut nothing.
@@ -83,8 +84,12 @@ impl History {
     }
 
     /// The 99th percentile of the last arrival, zero where nobody came late.
-    pub(super) fn tail(&self) -> Duration {
-        percentile_99(self.samples.iter().map(|sample| sample.last_arrival)).unwrap_or_default()
+    fn tail(&self) -> Duration {
+        percentile_99(self.last_arrivals()).unwrap_or_default()
+    }
+
+    fn last_arrivals(&self) -> impl Iterator<Item = Duration> {
+        self.samples.iter().filter_map(|sample| sample.last_arrival)
     }
 
     /// The preStop sleep that outlasts the tail, in seconds, before it is cut to what the grace period allows.
@@ -101,22 +106,19 @@ impl History {
 
     /// The 99th percentile of the last arrival plus a margin, rounded up, at most half the grace period.
     pub fn recommend(&self, grace: Option<Duration>) -> Option<Recommendation> {
-        if self.samples.is_empty() {
+        let terminations = self.last_arrivals().count();
+        if terminations == 0 {
             return None;
         }
         let wanted = self.wanted_pre_stop();
         let limit = grace.unwrap_or(DEFAULT_GRACE).as_secs() / 2;
         let cut = (wanted > limit).then_some(limit);
-        Some(Recommendation {
-            pre_stop_seconds: wanted.min(limit),
-            terminations: self.samples.len(),
-            reason: self.reason(cut),
-        })
+        Some(Recommendation { pre_stop_seconds: wanted.min(limit), terminations, reason: self.reason(cut) })
     }
 
     /// Why a sleep is as long as it is. `cut`: to half the grace period, in seconds.
     pub(super) fn reason(&self, cut: Option<u64>) -> String {
-        let (rests, caution) = rests_on(self.samples.len(), "termination");
+        let (rests, caution) = rests_on(self.last_arrivals().count(), "termination");
         let from_deletion = self.samples.iter().any(|sample| sample.from_deletion);
         let begin = if from_deletion { "the deletion of the pod" } else { "the stop signal" };
         let tail = self.tail();
@@ -166,7 +168,7 @@ mod tests {
     fn history(millis: &[u64]) -> History {
         let mut history = History::default();
         for &millis in millis {
-            history.add(Sample { last_arrival: Duration::from_millis(millis), ..Sample::default() });
+            history.add(Sample { last_arrival: Some(Duration::from_millis(millis)), ..Sample::default() });
         }
         history
     }

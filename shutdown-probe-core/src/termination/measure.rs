@@ -17,7 +17,8 @@ impl Termination {
     /// What is remembered of it; nothing of one that nobody asked for.
     pub fn sample(&self, subject: Subject) -> Option<Sample> {
         self.was_asked_for().then(|| Sample {
-            last_arrival: self.last_arrival().unwrap_or_default(),
+            last_arrival: (self.announced.is_some() || !subject.is_in_pod)
+                .then(|| self.last_arrival().unwrap_or_default()),
             from_deletion: self.announced.is_some(),
             drain: self.drain(subject),
             signal: self.stop_signal().map(|received| received.signal.signal),

@@ -27,6 +27,8 @@ pub(crate) struct Subject {
     pub grace: Option<Duration>,
     /// The same by its spec alone, whoever ended it.
     pub own_grace: Option<Duration>,
+    /// It is a container of a pod.
+    pub is_in_pod: bool,
     /// Why somebody outside ended it, as the API proves it.
     pub trigger: Option<Trigger>,
     /// The runtime says that the OOM killer ended it.

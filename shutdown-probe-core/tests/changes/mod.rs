@@ -249,6 +249,19 @@ fn the_kubelets_probes_ask_for_no_sleep() {
 }
 
 #[test]
+fn a_restart_says_nothing_of_how_long_clients_come() {
+    let mut script = serving();
+    tell(&mut script, 20, known(|_| ()));
+    // Its pod goes on, and clients with it.
+    script.at(1_000).sigterm(Handler::Installed).listener(1, false, false);
+    script.at(1_003).exit(1, Some(0), None).died(5001, Fate::UnansweredRequest).empty();
+    script.at(9_000).refused(6001);
+    let report = script.report();
+    assert_eq!(report.last_late_connection_after_seconds, Some(8.0));
+    assert_eq!((report.recommendation.as_ref(), settings(&report)), (None, vec![]));
+}
+
+#[test]
 fn a_drain_that_is_cut_needs_longer_and_how_long_is_not_measured() {
     let mut script = serving();
     let known = known(|_| ());
