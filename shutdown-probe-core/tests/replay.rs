@@ -67,8 +67,11 @@ fn recordings_are_judged_as_their_clients_saw_it() {
     }
 }
 
+/// A setting and what it should be.
+type Change = (Setting, Option<&'static str>);
+
 /// What is to be changed about how it is stopped; in all others nothing, or the program alone.
-const CHANGES: &[(&str, &[(Setting, Option<&str>)])] = &[
+const CHANGES: &[(&str, &[Change])] = &[
     ("node-drain-late", &[(Setting::PreStop, Some("2"))]),
     ("node-exit", &[(Setting::PreStop, Some("2"))]),
     ("node-no-handler", &[(Setting::PreStop, Some("2"))]),
