@@ -1,12 +1,13 @@
 //! What is asked of Prometheus, and the answers side by side.
 //!
 //! Growth is asked for in pieces: they add up to the whole, exactly, and say when it was. The window before is asked
-//! for along with it.
+//! for along with it. Most series stay at 0 for ever, so it is first asked which do not: the rest costs nothing then.
 
 use super::answer::{Answer, Series};
 use super::client::{Client, Steps};
 use crate::exit::Failure;
 use crate::promql::{OWNER, Window, growth, literal, selector};
+use std::collections::BTreeSet;
 
 const SEVERED: &str = "shutdown_probe_severed_connections_total";
 const TERMINATIONS: &str = "shutdown_probe_terminations_total";
@@ -19,6 +20,9 @@ const DAY: u64 = 24 * HOUR;
 const PIECES: u64 = 24;
 /// Prometheus gives 11,000 values of a series at most.
 const PIECES_MOST: u64 = 5000;
+
+/// How long a matcher may be: it stands in the query several times, and the query in a URL.
+const MATCHER_MOST: usize = 200;
 
 /// Whose numbers are asked for.
 #[derive(Clone, Debug, Default)]
@@ -110,19 +114,14 @@ impl Observed {
             }
             answer.series
         };
-        let piece = Window::of_seconds(period.piece);
         let whole = Window::of_seconds(period.seconds());
         let of = |metric: &str| of_subject(metric, subject);
-        let grown =
-            |metric: &str, more: &[&str]| growth(&of(metric), &piece, &[&OWNER[..], more].concat()) + " > 0";
         let at = |query: String| client.instant(&query, period.end);
         let seconds = period.seconds();
         let observed = Self {
             daemons: note(client.range("count(shutdown_probe_build_info)", period.steps())?),
-            severed: note(
-                client.range(&grown(SEVERED, &["evidence", "cause", "retry_safe"]), period.steps())?,
-            ),
-            terminations: note(client.range(&grown(TERMINATIONS, &["trigger", "cause"]), period.steps())?),
+            severed: note(pieces(client, &of(SEVERED), &["evidence", "cause", "retry_safe"], period)?),
+            terminations: note(pieces(client, &of(TERMINATIONS), &["trigger", "cause"], period)?),
             not_measured: note(at(growth(&of(NOT_MEASURED), &whole, &OWNER) + " > 0")?),
             pre_stop: note(at(format!(
                 "max by ({}) (last_over_time({}[{seconds}s]))",
@@ -140,6 +139,39 @@ impl Observed {
             warnings: Vec::new(),
         };
         Ok(Self { warnings, ..observed })
+    }
+}
+
+/// Growth by owner and by these labels, of those series that have grown at all.
+fn pieces(client: &Client, counter: &str, more: &[&str], period: &Period) -> Result<Answer, Failure> {
+    let by = [&OWNER[..], more].concat();
+    let both = 2 * period.seconds();
+    let moved = format!("group by ({}) (max_over_time({counter}[{both}s]) > 0)", by.join(", "));
+    let moved = client.instant(&moved, period.end)?;
+    if moved.series.is_empty() {
+        return Ok(moved);
+    }
+    let counter = narrowed(counter, &by, &moved.series);
+    let grown = growth(&counter, &Window::of_seconds(period.piece), &by) + " > 0";
+    let mut answer = client.range(&grown, period.steps())?;
+    answer.warnings.extend(moved.warnings);
+    Ok(answer)
+}
+
+/// The selector, with what these series have in their labels. A label with too much to say is left out.
+fn narrowed(counter: &str, by: &[&str], series: &[Series]) -> String {
+    let values = |label: &&str| -> Option<(String, String)> {
+        let values: BTreeSet<String> = series.iter().map(|one| literal(one.label(label))).collect();
+        let values = values.into_iter().collect::<Vec<_>>().join("|");
+        (values.len() <= MATCHER_MOST).then(|| ((*label).to_owned(), values))
+    };
+    let found: Vec<(String, String)> = by.iter().filter_map(values).collect();
+    let matchers: Vec<_> =
+        found.iter().map(|(label, values)| (label.as_str(), "=~", values.as_str())).collect();
+    let more = selector("", &matchers);
+    match counter.strip_suffix('}') {
+        None => counter.to_owned() + &more,
+        Some(open) => format!("{open},{}", more.strip_prefix('{').unwrap_or("}")),
     }
 }
 
@@ -175,6 +207,22 @@ mod tests {
         let period = Period { end: 1000, piece: 100, pieces: 3 };
         assert!(period.has(1000.0) && period.has(800.0));
         assert!(!period.has(700.0) && !period.has(500.0));
+    }
+
+    #[test]
+    fn what_never_moved_is_not_asked_for_again() {
+        let one = |workload: &str| Series {
+            labels: [("workload".to_owned(), workload.to_owned())].into(),
+            values: Vec::new(),
+        };
+        let series = [one("web"), one("a.b"), one("web")];
+        assert_eq!(narrowed("x", &["workload"], &series), r#"x{workload=~"a\\.b|web"}"#);
+        assert_eq!(narrowed("x{n=\"s\"}", &["workload"], &series), r#"x{n="s",workload=~"a\\.b|web"}"#);
+        assert_eq!(narrowed("x", &["workload"], &[one(&"w".repeat(MATCHER_MOST + 1))]), "x");
+        assert_eq!(
+            narrowed("x{n=\"s\"}", &["workload"], &[one(&"w".repeat(MATCHER_MOST + 1))]),
+            r#"x{n="s",}"#
+        );
     }
 
     #[test]

@@ -129,7 +129,7 @@ fn path_headers_and_token_are_kept() {
     ];
     report_of(&arguments).expect("a table");
     let heads = server.heads();
-    assert_eq!(heads.len(), 10);
+    assert_eq!(heads.len(), 12);
     for head in heads {
         let lower = head.to_lowercase();
         assert!(head.starts_with("GET /prometheus/api/v1/query"), "{head}");
