@@ -17,6 +17,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How old a container may be whose first process is still the runtime's.
+const YOUNG: Duration = Duration::from_secs(2);
 /// How long the losses of a dying process wait for the container's end to explain them.
 const EARLY: Duration = Duration::from_secs(2);
 /// Bounds on what is remembered of one container.
@@ -43,6 +45,8 @@ pub(crate) struct Container {
     pub counted: bool,
     born_at: Option<KernelInstant>,
     main: Option<ProcessId>,
+    /// It had a main process since it was last empty: what came of that runs on, if anything does.
+    had_main: bool,
     populated: bool,
     helpers: BTreeSet<ProcessId>,
     listeners: BTreeMap<SocketAddr, ProcessId>,
@@ -62,6 +66,7 @@ impl Container {
             counted: false,
             born_at: None,
             main: None,
+            had_main: false,
             populated: false,
             helpers: BTreeSet::new(),
             listeners: BTreeMap::new(),
@@ -163,9 +168,13 @@ impl Container {
     pub fn entered(&mut self, process: ProcessId, comm: &str) {
         self.look_at(comm);
         match self.main {
-            None => self.main = Some(process),
+            // A runtime's first process ends when it has made the real one: who comes then, comes to that.
+            None if !(self.had_main && self.populated) => {
+                self.main = Some(process);
+                self.had_main = true;
+            }
             Some(main) if main == process => {}
-            Some(_) => {
+            _ => {
                 if self.helpers.len() == HELPERS {
                     self.helpers.pop_first();
                 }
@@ -179,7 +188,7 @@ impl Container {
     }
 
     fn is_helper(&self, root: ProcessId) -> bool {
-        self.main.is_some() && self.helpers.contains(&root)
+        self.helpers.contains(&root)
     }
 
     /// A stop signal or SIGKILL was sent to one of its processes.
@@ -189,7 +198,7 @@ impl Container {
             return;
         }
         let from_outside = matches!(signal.sender, Sender::Outside | Sender::Kernel);
-        if self.is_helper(signal.root) && signal.target != self.main.unwrap_or(signal.target) {
+        if self.is_helper(signal.root) && self.main != Some(signal.target) {
             return;
         }
         signal.to_main = self.is_main(signal.target, signal.to_main);
@@ -231,6 +240,13 @@ impl Container {
         if is_superseded {
             self.termination = None;
         }
+    }
+
+    /// Whether all that has happened to it is that its first process ended well, just now, and others run.
+    pub fn is_first_step(&self, now: KernelInstant) -> bool {
+        let is_young = self.born_at.is_some_and(|born| now.since(born) < YOUNG);
+        let ended_well = self.termination.as_ref().and_then(Termination::first_exit);
+        is_young && self.populated && ended_well.is_some_and(|first| first.code == Some(0))
     }
 
     /// The OOM killer chose one of its processes.
@@ -307,6 +323,7 @@ impl Container {
             return;
         }
         self.main = None;
+        self.had_main = false;
         self.helpers.clear();
         self.listeners.clear();
         if self.termination.is_none() {

@@ -18,6 +18,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How long a suspicion may go unconfirmed.
 const LAPSE: Duration = Duration::from_secs(10);
+/// The same where a container has just been made: its first process may have been the runtime's, which ends when the
+/// real one is there. What ends soon after that is to be a story of its own.
+const FIRST_STEP: Duration = Duration::from_secs(1);
 /// From the end of the process to counting its losses: the records of its last moments are on their way.
 const SETTLE: Duration = Duration::from_millis(200);
 /// How often a termination in progress is reported anew, at most.
@@ -171,8 +174,14 @@ impl Engine {
             let Some(container) = self.containers.get_mut(&id) else { continue };
             let Some(member) = &container.member else { continue };
             let Some((pod, removed)) = self.registry.of(&member.key) else { continue };
-            let was_terminating = container.termination.is_some();
+            let story = container.termination.as_ref().map(|termination| termination.began_at);
+            let was_terminating = story.is_some();
             container.meet(at, pod, removed);
+            let goes_on = story == container.termination.as_ref().map(|termination| termination.began_at);
+            if was_terminating && !goes_on {
+                // A suspicion gave way to a deletion: the kernel side's window is to begin with that, too.
+                self.commands.push_back(Command::Silence { container: id });
+            }
             self.note_serving(id);
             self.follow_up(id, at, was_terminating);
         }
@@ -180,8 +189,13 @@ impl Engine {
 
     fn members_of(&self, pod: &Pod) -> Vec<ContainerId> {
         let names = [Some(&pod.uid), pod.config_hash.as_ref()];
-        let known = names.into_iter().flatten().filter_map(|name| self.members.get(name));
-        known.flatten().copied().collect()
+        let named = names.into_iter().flatten().filter_map(|name| self.members.get(name)).flatten().copied();
+        let is_its = |id: &ContainerId| {
+            let member = self.containers.get(id).and_then(|container| container.member.as_ref());
+            let found = member.and_then(|member| self.registry.of(&member.key));
+            found.is_some_and(|(found, _)| found.uid == pod.uid)
+        };
+        named.filter(is_its).collect()
     }
 
     /// An endpoint of a pod changed.
@@ -252,6 +266,7 @@ impl Engine {
 
     fn follow_up(&mut self, id: ContainerId, at: KernelInstant, was_terminating: bool) {
         let Some(container) = self.containers.get_mut(&id) else { return };
+        let is_first_step = container.is_first_step(at);
         let Some(termination) = &mut container.termination else {
             if container.removed {
                 self.forget(id);
@@ -260,7 +275,7 @@ impl Engine {
         };
         let due = self.due.entry(id).or_default();
         if !was_terminating {
-            due.lapse = Some(at.after(LAPSE));
+            due.lapse = Some(at.after(if is_first_step { FIRST_STEP } else { LAPSE }));
         }
         if termination.confirmed && (due.lapse.take().is_some() || !was_terminating) {
             self.commands.push_back(Command::Narrate { container: id, until: FOREVER });

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 use crate::admin::Since;
-use crate::command::kubectl::Subject;
+use crate::command::kubectl::{LAST, Subject};
 use crate::config::Span;
 use crate::dashboards::Which;
 
@@ -108,6 +108,7 @@ const KUBECTL_EXAMPLES: &str = "\
 Examples:
   shutdown-probe kubectl report pod/web-5d4f-x7 -n shop
   shutdown-probe kubectl report deployment/web -n shop --since 1h
+  shutdown-probe kubectl report deployment/web -n shop --rollout      the last rollout; --rollout=3: of revision 3
   shutdown-probe kubectl report node/node-a
 As a plugin, the same binary under the name kubectl-shutdown_probe:
   kubectl shutdown-probe report deployment/web -n shop
@@ -326,6 +327,9 @@ pub struct KubectlReportArgs {
     /// The context to use
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
+    /// Only the pods that a rollout of the workload replaced: those of this revision, or of the last rollout
+    #[arg(long, value_name = "REVISION", num_args = 0..=1, require_equals = true, default_missing_value = LAST)]
+    pub rollout: Option<String>,
     /// Only those that had not ended by then: a date (RFC 3339) or a duration such as 10m
     #[arg(long, value_name = "TIME", value_parser = checked_since)]
     pub since: Option<String>,

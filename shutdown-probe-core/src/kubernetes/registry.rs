@@ -29,9 +29,16 @@ impl Registry {
             return None;
         }
         if let Some(hash) = &pod.config_hash {
-            self.hashes.insert(hash.clone(), pod.uid.clone());
+            // The first to say so: whoever repeats it later is an impostor, or the same pod under a new uid.
+            let known = self
+                .hashes
+                .get(hash)
+                .is_some_and(|uid| self.pods.contains_key(uid) && !self.gone.contains(uid));
+            if !known {
+                self.hashes.insert(hash.clone(), pod.uid.clone());
+            }
         }
-        self.gone.retain(|uid| *uid != pod.uid);
+        // One that is gone stays gone: what is told of it now are answers that came late.
         let pod = Arc::new(pod);
         self.pods.insert(pod.uid.clone(), Arc::clone(&pod));
         Some(pod)
@@ -44,7 +51,9 @@ impl Registry {
         }
         while self.gone.len() > GONE {
             let Some(oldest) = self.gone.pop_front() else { break };
-            if let Some(hash) = self.pods.remove(&oldest).and_then(|pod| pod.config_hash.clone()) {
+            if let Some(hash) = self.pods.remove(&oldest).and_then(|pod| pod.config_hash.clone())
+                && self.hashes.get(&hash) == Some(&oldest)
+            {
                 self.hashes.remove(&hash);
             }
         }
@@ -57,7 +66,8 @@ impl Registry {
 
     /// The pod of a container, and whether the API has it no more.
     pub fn of(&self, key: &PodContainer) -> Option<(Arc<Pod>, bool)> {
-        let uid = self.hashes.get(&key.pod).unwrap_or(&key.pod);
+        // A uid is its pod's, whatever another pod's annotations say.
+        let uid = if self.pods.contains_key(&key.pod) { &key.pod } else { self.hashes.get(&key.pod)? };
         let pod = self.pods.get(uid)?;
         Some((Arc::clone(pod), self.gone.contains(uid)))
     }
@@ -103,6 +113,39 @@ mod tests {
         let mut registry = Registry::default();
         registry.take(Pod { config_hash: Some("hash".into()), ..pod("mirror") });
         assert_eq!(registry.of(&key("hash")).map(|(pod, _)| pod.uid.clone()), Some("mirror".into()));
+    }
+
+    #[test]
+    fn a_late_word_brings_nobody_back() {
+        let mut registry = Registry::default();
+        registry.take(pod("a"));
+        registry.remove("a");
+        registry.take(Pod { name: "web-1".into(), ..pod("a") });
+        let found = registry.of(&key("a")).map(|(pod, gone)| (pod.name.clone(), gone));
+        assert_eq!(found, Some(("web-1".into(), true)));
+    }
+
+    #[test]
+    fn nobody_takes_the_place_of_another() {
+        let mut registry = Registry::default();
+        registry.take(pod("victim"));
+        registry.take(Pod { config_hash: Some("hash".into()), ..pod("mirror") });
+        for hash in ["victim", "hash"] {
+            registry.take(Pod { config_hash: Some(hash.into()), ..pod("impostor") });
+        }
+        let found = |key_of: &str| registry.of(&key(key_of)).map(|(pod, _)| pod.uid.clone());
+        assert_eq!(found("victim").as_deref(), Some("victim"));
+        assert_eq!(found("hash").as_deref(), Some("mirror"));
+    }
+
+    #[test]
+    fn a_static_pod_that_is_made_anew_has_its_hash_again() {
+        let mut registry = Registry::default();
+        let mirror = |uid: &str| Pod { config_hash: Some("hash".into()), ..pod(uid) };
+        registry.take(mirror("first"));
+        registry.remove("first");
+        registry.take(mirror("second"));
+        assert_eq!(registry.of(&key("hash")).map(|(pod, _)| pod.uid.clone()).as_deref(), Some("second"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::script::{CONTAINER, Script, instant, process, severed};
 use shutdown_probe_common::fate::Fate;
 use shutdown_probe_core::cause::Cause;
 use shutdown_probe_core::command::{Command, Count, KillReason, Labels};
-use shutdown_probe_core::identity::ContainerId;
+use shutdown_probe_core::identity::{ContainerId, KernelInstant};
 use shutdown_probe_core::input::{EndpointStep, Handler, Input, Sender};
 use shutdown_probe_core::kubernetes::Pod;
 use shutdown_probe_core::kubernetes::pod::{Change, Container, Deletion, KubeletReason, Probe, Stopped};
@@ -356,10 +356,53 @@ fn a_runtimes_first_steps_are_no_end() {
 }
 
 #[test]
+fn a_runtimes_first_steps_are_soon_forgotten() {
+    let mut script = Script::at_path(Settings { pods: true, ..Settings::default() }, path());
+    tell(&mut script, 5, pod());
+    script.at(8).populated().at(10).exit(1, Some(0), None);
+    script.at(50).listener(2, true, false);
+    script.at(1_100);
+    // From here on an answer is everyday business, for the kernel side, too.
+    let silence = Command::Silence { container: CONTAINER };
+    assert_eq!(script.commands.iter().filter(|command| **command == silence).count(), 1);
+    script.at(4_000).exit_of("node", 2, Some(3)).empty();
+    let report = script.report();
+    assert_eq!((report.began_at, report.trigger), (4.0, Trigger::Crashed));
+}
+
+#[test]
+fn whoever_is_logged_in_at_the_end_is_not_what_ended() {
+    let mut script = Script::at_path(Settings { pods: true, ..Settings::default() }, path());
+    tell(&mut script, 5, pod());
+    script.at(8).populated().enter(1);
+    script.at(10).exit(1, Some(0), None);
+    script.at(50).listener(2, true, false);
+    // kubectl exec, and what it began with there is stopped: nobody's shutdown.
+    script.at(30_000).enter(9);
+    script.at(31_000).signal(15, 9, |signal| (signal.root, signal.to_main) = (process(9), true));
+    tell(&mut script, 60_000, deleted(60_000, 30));
+    script.at(60_100).signal(15, 2, |signal| signal.to_init = true);
+    script.at(60_200).exit_of("node", 2, Some(0)).died(5001, Fate::UnansweredRequest);
+    script.at(60_210).exit_as_main(9, None, Some(SIGKILL)).empty();
+    let report = script.report();
+    assert_eq!((report.began_at, report.stop_signal.map(|stop| stop.target)), (60.0, Some(2)));
+    assert_eq!(report.exit.map(|exit| (exit.code, exit.signal)), Some((Some(0), None)));
+}
+
+#[test]
 fn a_deletion_soon_after_the_start_begins_a_story_of_its_own() {
     let mut script = started_by_runc();
     script.at(1_000).opened(5001);
+    let told = script.commands.len();
     tell(&mut script, 2_000, deleted(2_000, 30));
+    let narration = |command: &&Command| matches!(command, Command::Silence { .. } | Command::Narrate { .. });
+    let begun: Vec<_> = script.commands[told..].iter().filter(narration).cloned().collect();
+    // What was answered before it is idle, not drained: the kernel side begins anew as well.
+    let until = KernelInstant(u64::MAX);
+    assert_eq!(
+        begun,
+        [Command::Silence { container: CONTAINER }, Command::Narrate { container: CONTAINER, until }]
+    );
     script.at(2_100).signal(15, 2, |signal| signal.to_init = true);
     script.at(2_200).exit_of("node", 2, Some(0)).died(5001, Fate::UnansweredRequest).empty();
     let report = script.report();

@@ -213,6 +213,12 @@ impl Script {
         self.input(Input::ConnectionOpened(connection))
     }
 
+    /// The container has a process.
+    pub fn populated(&mut self) -> &mut Self {
+        let (at, container) = (instant(self.now), self.container);
+        self.input(Input::ContainerPopulated { at, container, populated: true })
+    }
+
     pub fn empty(&mut self) -> &mut Self {
         self.input(Input::ContainerPopulated {
             at: instant(self.now),

@@ -18,6 +18,8 @@ pub struct Query {
     namespace: Option<String>,
     pod: Option<String>,
     workload: Option<String>,
+    /// Of the workload, as the report has it.
+    revision: Option<String>,
     /// This cgroup, or one below it.
     cgroup: Option<String>,
     /// Its primary cause, or one of the others.
@@ -100,10 +102,11 @@ impl Query {
     /// Whether this termination is asked for.
     pub fn fits(&self, termination: &Termination, now: Timestamp) -> bool {
         let container = &termination.container;
-        let pod = container.pod.as_ref();
+        let (pod, workload) = (container.pod.as_ref(), container.workload.as_ref());
         is(&self.namespace, pod.map(|pod| pod.namespace.as_str()))
             && is(&self.pod, pod.map(|pod| pod.name.as_str()))
-            && is(&self.workload, container.workload.as_ref().map(|workload| workload.name.as_str()))
+            && is(&self.workload, workload.map(|workload| workload.name.as_str()))
+            && is(&self.revision, workload.and_then(|workload| workload.revision.as_deref()))
             && self.cgroup.as_ref().is_none_or(|asked| is_within(&container.cgroup, asked))
             && self.cause.is_none_or(|asked| has_cause(termination, asked))
             && self.trigger.is_none_or(|asked| termination.trigger == asked)
@@ -193,6 +196,7 @@ mod tests {
         assert!(!fits(|q| q.pod = Some("web".into()), &termination));
         let both = |q: &mut Query| (q.workload, q.namespace) = (Some("web".into()), Some("other".into()));
         assert!(!fits(both, &termination));
+        assert!(!fits(|q| q.revision = Some("7".into()), &termination), "its revision is not known");
         assert!(
             !fits(|q| q.namespace = Some(String::new()), &sample::termination()),
             "no pod is no empty name"

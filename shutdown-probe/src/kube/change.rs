@@ -2,6 +2,7 @@
 //!
 //! Invariant: pure functions; each answer has its proof.
 
+use super::owner::CONTROLLER_REVISION;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -12,8 +13,6 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 /// A DaemonSet's number of its template, and that of a pod.
 const DAEMON_SET_GENERATION: &str = "deprecated.daemonset.template.generation";
 const POD_GENERATION: &str = "pod-template-generation";
-/// The hash of the revision a pod was made from.
-const CONTROLLER_REVISION: &str = "controller-revision-hash";
 /// Whole seconds, and the way.
 const SAME_MOMENT: i64 = 2;
 

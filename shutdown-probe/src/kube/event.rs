@@ -25,9 +25,12 @@ use tokio::sync::mpsc;
 const COMPONENT: &str = "shutdown-probe";
 /// The API takes no longer message.
 const MESSAGE: usize = 1_024;
-/// How many Events may be written in a burst, and how often one more.
-const BURST: u32 = 25;
+/// How many Events on pods may be written in a burst, and how often one more; as many on workloads. A node has some
+/// hundred pods.
+const BURST: u32 = 100;
 const REFILL: Duration = Duration::from_secs(5);
+/// How much of an object's name is left in that of an Event.
+const NAME: usize = 220;
 /// How long the same is counted on one Event; the API forgets Events after an hour.
 const SAME: Duration = Duration::from_secs(1_800);
 /// How many Events, and how many workloads, are remembered.
@@ -156,6 +159,10 @@ struct Allowance {
 }
 
 impl Allowance {
+    fn new(now: Instant) -> Self {
+        Self { left: BURST, refilled: now }
+    }
+
     fn take(&mut self, now: Instant) -> bool {
         let earned = (now - self.refilled).as_secs() / REFILL.as_secs();
         if earned > 0 {
@@ -177,13 +184,16 @@ struct Written {
 
 /// Writes what it is given, for ever.
 pub(crate) async fn say(desk: Desk, mut sayables: mpsc::Receiver<Sayable>, node: String, wanted: bool) {
-    let mut allowance = Allowance { left: BURST, refilled: Instant::now() };
+    // Apart, so that a storm of pods does not keep their workload from being told of.
+    let mut pods = Allowance::new(Instant::now());
+    let mut workloads = Allowance::new(Instant::now());
     let mut written: HashMap<u64, Written> = HashMap::new();
     while let Some(sayable) = sayables.recv().await {
         if !wanted {
             continue;
         }
         for about in objects(&desk, &sayable) {
+            let allowance = if about.kind.as_deref() == Some("Pod") { &mut pods } else { &mut workloads };
             if !allowance.take(Instant::now()) {
                 desk.unsaid.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 continue;
@@ -265,9 +275,9 @@ fn note(desk: &Desk, outcome: &Result<Event, kube::Error>) {
 
 fn compose(sayable: &Sayable, about: ObjectReference, node: &str) -> Event {
     let now = Timestamp::now();
-    let object = about.name.clone().unwrap_or_default();
-    // As the API's own clients call them.
-    let name = format!("{object}.{:x}", now.as_nanosecond());
+    // As the API's own clients call them; a name has 253 characters at most, and none ends with a dash.
+    let object: String = about.name.iter().flat_map(|name| name.chars()).take(NAME).collect();
+    let name = format!("{}.{:x}", object.trim_end_matches(['-', '.']), now.as_nanosecond());
     let namespace = Some(sayable.namespace.clone());
     Event {
         metadata: ObjectMeta { name: Some(name), namespace, ..ObjectMeta::default() },
@@ -335,10 +345,20 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_name_gives_an_event_that_the_api_takes() {
+        let sayable = sayings(&termination()).remove(0);
+        let about = |name: String| ObjectReference { name: Some(name), ..ObjectReference::default() };
+        let name = |of: String| compose(&sayable, about(of), "node-a").metadata.name.unwrap_or_default();
+        assert!(name("web-1".into()).starts_with("web-1."));
+        let long = name(format!("{}-{}", "a".repeat(NAME - 1), "b".repeat(32)));
+        assert!(long.len() <= 253 && !long.contains("-."), "{long}");
+    }
+
+    #[test]
     fn a_storm_is_cut_and_time_earns_more() {
         let start = Instant::now();
-        let mut allowance = Allowance { left: BURST, refilled: start };
-        let granted = (0..100).filter(|_| allowance.take(start)).count();
+        let mut allowance = Allowance::new(start);
+        let granted = (0..1_000).filter(|_| allowance.take(start)).count();
         assert_eq!(granted, BURST as usize);
         assert!(allowance.take(start + REFILL));
         assert!(!allowance.take(start + REFILL));

@@ -8,6 +8,8 @@ use shutdown_probe_core::report::Workload;
 pub const TEMPLATE_HASH: &str = "pod-template-hash";
 /// The same of an Argo Rollout.
 const ROLLOUT_HASH: &str = "rollouts-pod-template-hash";
+/// The label that StatefulSets and DaemonSets give to pods: the revision that they were made from.
+pub const CONTROLLER_REVISION: &str = "controller-revision-hash";
 
 /// The owner that controls something, by kind and name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +38,11 @@ pub fn workload(pod: &Pod) -> Workload {
         Some(owner) if owner.kind == "ReplicaSet" => of_replica_set(metadata, &owner),
         // The kubelet made it, and calls it after itself.
         Some(owner) if owner.kind == "Node" => named("StaticPod", static_name(metadata, node)),
-        Some(owner) => named(&owner.kind, &owner.name),
+        Some(owner) => {
+            let numbered = matches!(owner.kind.as_str(), "StatefulSet" | "DaemonSet");
+            let revision = metadata.labels.as_ref().and_then(|labels| labels.get(CONTROLLER_REVISION));
+            Workload { revision: revision.filter(|_| numbered).cloned(), ..named(&owner.kind, &owner.name) }
+        }
         None => named("Pod", of_a_kind(metadata)),
     }
 }
@@ -108,6 +114,21 @@ mod tests {
         ] {
             assert_eq!(found, (kind.to_owned(), name.to_owned()));
         }
+    }
+
+    #[test]
+    fn sets_say_the_revision_at_once() {
+        let of = |kind: &str| {
+            let owner =
+                json!({"apiVersion": "v1", "kind": kind, "name": "db", "uid": "u", "controller": true});
+            let metadata =
+                json!({"labels": {"controller-revision-hash": "db-5d4f"}, "ownerReferences": [owner]});
+            let pod = json!({"metadata": metadata, "spec": {"containers": []}});
+            workload(&serde_json::from_value(pod).expect("a pod")).revision
+        };
+        assert_eq!(of("StatefulSet").as_deref(), Some("db-5d4f"));
+        assert_eq!(of("DaemonSet").as_deref(), Some("db-5d4f"));
+        assert_eq!(of("Job"), None);
     }
 
     #[test]

@@ -12,8 +12,9 @@ use shutdown_probe_core::report::{Spec, Workload};
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-/// Annotations of static pods: the hash that their cgroups are named after.
+/// Annotations of static pods: the hash that their cgroups are named after, and what makes them the API's image of one.
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
+const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
 /// The kubelet's message of a node that shuts down, in its beginning.
 const NODE_SHUTDOWN: &str = "Pod was terminated in response to imminent node shutdown";
 /// Programs that are shells.
@@ -39,7 +40,8 @@ pub fn translate(pod: &api::Pod, besides: &Besides, clock: &ServerClock) -> Pod 
     let annotation = |name| metadata.annotations.as_ref()?.get(name).cloned();
     Pod {
         uid: metadata.uid.clone().unwrap_or_default(),
-        config_hash: annotation(CONFIG_HASH),
+        // Anybody may annotate a pod of his: the kubelet's own says it twice.
+        config_hash: annotation(CONFIG_HASH).filter(|hash| annotation(CONFIG_MIRROR).as_ref() == Some(hash)),
         namespace: metadata.namespace.clone().unwrap_or_default(),
         name: metadata.name.clone().unwrap_or_default(),
         workload: besides.workload.clone(),
@@ -89,7 +91,8 @@ fn disruption(status: &api::PodStatus) -> Option<String> {
 /// All containers but sidecars have ended, and none will be started again.
 fn is_finished(pod: &api::Pod) -> bool {
     let Some(status) = &pod.status else { return false };
-    if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
+    // With a reason, somebody ended it: Evicted, DeadlineExceeded and the like come before the containers' end.
+    if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) && status.reason.is_none() {
         return true;
     }
     let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());

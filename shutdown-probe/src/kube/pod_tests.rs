@@ -141,17 +141,32 @@ fn a_pod_is_finished_when_none_of_its_work_goes_on() {
     assert!(!of(running()).is_finished);
     let mut failed = running();
     set(&mut failed, "/status/phase", json!("Failed"));
-    assert!(of(failed).is_finished);
+    assert!(of(failed.clone()).is_finished);
+    set(&mut failed, "/status/reason", json!("DeadlineExceeded"));
+    assert!(!of(failed).is_finished, "its containers run still");
 }
 
 #[test]
 fn a_static_pod_has_its_hash_and_nonsense_is_no_reason_to_fail() {
     let mut pod = running();
-    set(&mut pod, "/metadata/annotations", json!({CONFIG_HASH: "d3b0", "\u{1b}[2J": "\n"}));
+    set(
+        &mut pod,
+        "/metadata/annotations",
+        json!({CONFIG_HASH: "d3b0", CONFIG_MIRROR: "d3b0", "\u{1b}[2J": "\n"}),
+    );
     set(&mut pod, "/status/podIPs", json!([{"ip": "not an address"}]));
     set(&mut pod, "/spec/terminationGracePeriodSeconds", json!(-5));
     let pod = of(pod);
     assert_eq!((pod.config_hash.as_deref(), pod.grace_seconds), (Some("d3b0"), None));
     assert!(pod.addresses.is_empty());
     assert_eq!(of(json!({"metadata": {}})).containers, []);
+}
+
+#[test]
+fn a_pod_that_only_says_so_is_no_static_one() {
+    let mut pod = running();
+    set(&mut pod, "/metadata/annotations", json!({CONFIG_HASH: "d3b0"}));
+    assert_eq!(of(pod.clone()).config_hash, None);
+    set(&mut pod, "/metadata/annotations", json!({CONFIG_HASH: "d3b0", CONFIG_MIRROR: "another"}));
+    assert_eq!(of(pod).config_hash, None);
 }

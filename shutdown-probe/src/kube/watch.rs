@@ -41,6 +41,8 @@ struct Known {
     change: Option<Change>,
     stopped: HashMap<String, Vec<Stopped>>,
     told: Option<Pod>,
+    /// How many questions about it are open.
+    asked: usize,
 }
 
 /// The pods, and those who ask.
@@ -51,7 +53,9 @@ struct Book {
     endpoints: Endpoints,
     questions: JoinSet<()>,
     turn: Arc<Semaphore>,
-    answers: mpsc::Sender<(String, Answer)>,
+    answers: mpsc::Sender<(String, Option<Answer>)>,
+    /// Those that the API has no more while a question about them is open: the answer still says why they went.
+    leaving: HashMap<String, Known>,
 }
 
 /// Watches for ever.
@@ -65,6 +69,7 @@ pub(crate) async fn run(desk: Desk, settings: &Settings) {
         questions: JoinSet::new(),
         turn: Arc::new(Semaphore::new(QUESTIONS)),
         answers: sender,
+        leaving: HashMap::new(),
     };
     let fields = format!("spec.nodeName={}", settings.node);
     let wanted = watcher::Config::default().fields(&fields).any_semantic();
@@ -174,6 +179,7 @@ impl Book {
             change: None,
             stopped: HashMap::new(),
             told: None,
+            asked: 0,
         });
         known.api = api;
         let is_deleted = known.api.metadata.deletion_timestamp.is_some();
@@ -197,57 +203,33 @@ impl Book {
         }
     }
 
-    /// Tells the engine, where there is news.
     async fn say(&mut self, uid: &str) {
-        let Some(known) = self.pods.get_mut(uid) else { return };
-        let mut pod = translate(&known.api, &known.besides, &self.desk.clock);
-        pod.change = known.change;
-        for container in &mut pod.containers {
-            container.stopped = known.stopped.get(&container.name).cloned().unwrap_or_default();
-        }
-        // What began has begun: later dates of the same deletion are no better.
-        if let (Some(now), Some(before)) = (&mut pod.deletion, known.told.as_ref().and_then(|it| it.deletion))
-        {
-            now.began_at = before.began_at;
-            // The kubelet ends what is over by deleting it once more, with no grace.
-            if now.grace_seconds == 0 {
-                now.grace_seconds = before.grace_seconds;
-            }
-        }
-        if known.told.as_ref() != Some(&pod) {
-            known.told = Some(pod.clone());
-            let _ = self.desk.inputs.send(Input::Pod { at: boot_now(), pod: Box::new(pod) }).await;
+        if let Some(known) = self.pods.get_mut(uid) {
+            known.tell(&self.desk).await;
         }
     }
 
     async fn remove(&mut self, uid: &str) {
         self.endpoints.release(uid);
-        if self.pods.remove(uid).is_some() {
+        if let Some(known) = self.pods.remove(uid) {
+            if known.asked > 0 && self.leaving.len() < WAITING {
+                self.leaving.insert(uid.to_owned(), known);
+            }
             let _ = self.desk.inputs.send(Input::PodRemoved { at: boot_now(), uid: uid.to_owned() }).await;
         }
     }
 
-    async fn answered(&mut self, uid: &str, answer: Answer) {
-        let Some(known) = self.pods.get_mut(uid) else { return };
-        let namespace = known.api.metadata.namespace.clone().unwrap_or_default();
-        match answer {
-            Answer::Change { change, revision, top } => {
-                known.change = Some(change);
-                if let Some(top) = top {
-                    known.besides.rename(&top);
-                    self.desk.targets.note(&namespace, Target::of_owner(&top));
-                }
-                if let Some(workload) = &mut known.besides.workload {
-                    workload.revision = revision.or(workload.revision.take());
-                }
-            }
-            Answer::Top(top) => {
-                known.besides.rename(&top);
-                self.desk.targets.note(&namespace, Target::of_owner(&top));
-            }
-            Answer::Stopped(stopped) => killing::add(&mut known.stopped, stopped),
+    async fn answered(&mut self, uid: &str, answer: Option<Answer>) {
+        let mut leaving = self.leaving.remove(uid);
+        let Some(known) = leaving.as_mut().or_else(|| self.pods.get_mut(uid)) else { return };
+        known.asked = known.asked.saturating_sub(1);
+        if let Some(answer) = answer {
+            known.learn(answer, &self.desk);
+            known.tell(&self.desk).await;
         }
-        self.say(uid).await;
+        if let Some(known) = leaving.filter(|known| known.asked > 0) {
+            self.leaving.insert(uid.to_owned(), known);
+        }
     }
 
     /// Events about a workload need its uid.
@@ -289,18 +271,17 @@ impl Book {
     where
         F: Future<Output = Option<Answer>> + Send + 'static,
     {
-        let Some(known) = self.pods.get(uid) else { return };
+        let Some(known) = self.pods.get_mut(uid) else { return };
         if self.questions.len() >= WAITING {
             return;
         }
+        known.asked += 1;
         let answer = question(self.desk.clone(), Arc::clone(&self.owners), known.api.clone());
         let (turn, answers, uid) = (Arc::clone(&self.turn), self.answers.clone(), uid.to_owned());
         self.questions.spawn(async move {
             let _turn = turn.acquire().await;
-            if let Some(answer) = answer.await {
-                // The book may be closed.
-                let _ = answers.send((uid, answer)).await;
-            }
+            // The book may be closed.
+            let _ = answers.send((uid, answer.await)).await;
         });
     }
 
@@ -309,6 +290,52 @@ impl Book {
             && let Some(namespace) = known.api.metadata.namespace.clone()
         {
             self.endpoints.follow(namespace, uid.to_owned());
+        }
+    }
+}
+
+impl Known {
+    /// Takes an answer.
+    fn learn(&mut self, answer: Answer, desk: &Desk) {
+        let namespace = self.api.metadata.namespace.clone().unwrap_or_default();
+        match answer {
+            Answer::Change { change, revision, top } => {
+                self.change = Some(change);
+                if let Some(top) = top {
+                    self.besides.rename(&top);
+                    desk.targets.note(&namespace, Target::of_owner(&top));
+                }
+                if let Some(workload) = &mut self.besides.workload {
+                    workload.revision = revision.or(workload.revision.take());
+                }
+            }
+            Answer::Top(top) => {
+                self.besides.rename(&top);
+                desk.targets.note(&namespace, Target::of_owner(&top));
+            }
+            Answer::Stopped(stopped) => killing::add(&mut self.stopped, stopped),
+        }
+    }
+
+    /// Tells the engine, where there is news.
+    async fn tell(&mut self, desk: &Desk) {
+        let mut pod = translate(&self.api, &self.besides, &desk.clock);
+        pod.change = self.change;
+        for container in &mut pod.containers {
+            container.stopped = self.stopped.get(&container.name).cloned().unwrap_or_default();
+        }
+        // What began has begun: later dates of the same deletion are no better.
+        if let (Some(now), Some(before)) = (&mut pod.deletion, self.told.as_ref().and_then(|it| it.deletion))
+        {
+            now.began_at = before.began_at;
+            // The kubelet ends what is over by deleting it once more, with no grace.
+            if now.grace_seconds == 0 {
+                now.grace_seconds = before.grace_seconds;
+            }
+        }
+        if self.told.as_ref() != Some(&pod) {
+            self.told = Some(pod.clone());
+            let _ = desk.inputs.send(Input::Pod { at: boot_now(), pod: Box::new(pod) }).await;
         }
     }
 }

@@ -142,6 +142,25 @@ async fn the_servers_version_is_told() {
 }
 
 #[tokio::test]
+async fn an_answer_that_comes_when_the_pod_is_gone_still_explains_it() {
+    let server = Server::start(vec![pod("web-1")]);
+    let set = json!({"metadata": {"name": "web-5d4f", "uid": "rs"}, "spec": {"replicas": 0, "selector": {}}});
+    server.object(REPLICA_SET, set);
+    let metadata = json!({"resourceVersion": "2"});
+    let kind = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": []});
+    server.object("/api/v1/namespaces/shop/pods", kind);
+    let mut daemon = Daemon::of(&server);
+    daemon.pod().await;
+    server.watched().await;
+    server.event("MODIFIED", &deleted("web-1", 0));
+    assert_eq!(daemon.pod().await.change, None, "nobody has answered yet");
+    server.event("DELETED", &deleted("web-1", 0));
+    assert_eq!(daemon.next().await, Err("uid-web-1".to_owned()));
+    assert_eq!(daemon.pod().await.change, Some(Change::FewerReplicas));
+    assert!(daemon.is_silent().await);
+}
+
+#[tokio::test]
 async fn a_hundred_deletions_ask_for_their_owner_once() {
     let names: Vec<_> = (0..100).map(|index| format!("web-{index}")).collect();
     let server = Server::start(names.iter().map(|name| pod(name)).collect());

@@ -4,6 +4,7 @@
 
 mod connections;
 pub mod escape;
+mod kubernetes;
 mod list;
 mod paint;
 mod patience;

@@ -1,6 +1,7 @@
 //! One termination as a text to read: what happened, what it cost, what to change.
 
 use super::connections::connections;
+use super::kubernetes;
 use super::list::{name, verdict};
 use super::paint::Paint;
 use super::remedy::remedies;
@@ -38,6 +39,9 @@ fn head(termination: &Termination, paint: Paint) -> String {
         line("workload", &format!("{} {}{revision}", workload.kind, workload.name));
     }
     line("cgroup", &termination.container.cgroup);
+    for (what, text) in kubernetes::lines(termination) {
+        line(what, &text);
+    }
     line("began", &format!("{began}, {}", termination.trigger.as_str()));
     line("cause", &format!("{}{also}", termination.cause.as_str()));
     if let Some(taken) = taken(termination) {

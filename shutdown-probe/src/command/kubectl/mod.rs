@@ -1,10 +1,16 @@
 //! `kubectl`: what the daemons of a cluster saw, asked through the API server's proxy to their pods.
 
+mod rollout;
+mod subject;
+
+pub use subject::Subject;
+
 use super::api::Terminations;
 use super::{print, print_json};
 use crate::cli::{KubectlArgs, KubectlCommand, KubectlReportArgs};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::kube::access::reason;
+use crate::output::console::escape::escape;
 use crate::output::console::{Paint, list, patiently, story};
 use axum::http::Request;
 use futures_util::{StreamExt, stream};
@@ -14,40 +20,23 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shutdown_probe_core::report::Termination;
+use shutdown_probe_core::trigger::Trigger;
 use std::io::Write;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// How many daemons are asked at a time.
 const AT_A_TIME: usize = 16;
+/// What stands for the last rollout: no revision is called so.
+pub const LAST: &str = "last";
 /// How long one may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Whose terminations are asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// A pod, by name.
-    Pod(String),
-    /// A workload, by name, whatever its kind.
-    Workload(String),
-    /// A node, by name.
-    Node(String),
-    /// Everything.
-    All,
-}
-
-impl FromStr for Subject {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let Some((kind, name)) = text.split_once('/') else { return Ok(Self::Pod(text.to_owned())) };
-        match kind {
-            _ if name.is_empty() => Err(format!("{text:?} has no name")),
-            "pod" | "pods" | "po" => Ok(Self::Pod(name.to_owned())),
-            "node" | "nodes" | "no" => Ok(Self::Node(name.to_owned())),
-            _ => Ok(Self::Workload(name.to_owned())),
-        }
-    }
+/// What was found.
+struct Found {
+    subject: Subject,
+    /// Where it was looked for; nothing: everywhere.
+    namespace: Option<String>,
+    answer: Terminations,
 }
 
 /// Asks the daemons, and prints what they say.
@@ -57,27 +46,51 @@ pub fn run(args: &KubectlArgs, out: &mut impl Write) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .or_exit(Exit::Internal, || "cannot start the runtime")?;
-    let answer = patiently("waiting for the daemons", || runtime.block_on(ask(args)))?;
+    let found = patiently("waiting for the daemons", || runtime.block_on(ask(args)))?;
+    let Found { subject, namespace, answer } = found;
     let paint = Paint::stdout();
-    match answer.terminations.as_slice() {
-        _ if args.json => print_json(out, &answer)?,
+    let terminations = answer.terminations.as_slice();
+    if args.json {
+        print_json(out, &answer)?;
+        return Ok(Exit::Success);
+    }
+    if args.rollout.is_some() && !terminations.is_empty() {
+        print(out, &rollout::summary(terminations))?;
+    }
+    match terminations {
+        [] => eprintln!("{}", nothing(&subject, namespace.as_deref())),
         [one] => print(out, &story(one, paint))?,
         several => print(out, &list(several, paint))?,
     }
     Ok(Exit::Success)
 }
 
-async fn ask(args: &KubectlReportArgs) -> Result<Terminations, Failure> {
+/// As kubectl says it.
+fn nothing(subject: &Subject, namespace: Option<&str>) -> String {
+    let place = match (subject, namespace) {
+        (Subject::Node(_), _) | (_, None) => String::new(),
+        (_, Some(namespace)) => format!(" in namespace {namespace}"),
+    };
+    let text = format!("The daemons know of no termination of {subject}{place}.");
+    escape(&text).to_string()
+}
+
+async fn ask(args: &KubectlReportArgs) -> Result<Found, Failure> {
+    let subject = args.subject.clone().unwrap_or(Subject::All);
+    if args.rollout.is_some() && !matches!(subject, Subject::Workload(..)) {
+        let message = "--rollout is of a workload: name one, such as deployment/web";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let config = configuration(args).await?;
     let namespace = args.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let client = Client::try_from(config).or_exit(Exit::Unavailable, || "cannot reach a cluster")?;
-    let subject = args.subject.clone().unwrap_or(Subject::All);
     let daemons = daemons(&client, args, node(&client, &namespace, &subject).await?).await?;
-    let path = query(args, &subject, (!args.all_namespaces).then_some(namespace.as_str()));
+    let namespace = (!args.all_namespaces).then_some(namespace);
+    let path = query(args, &subject, namespace.as_deref());
     let answers = stream::iter(daemons).map(|pod| one(&client, args, pod, &path)).buffer_unordered(AT_A_TIME);
     let answers: Vec<_> = answers.collect().await;
     if answers.iter().all(Result::is_err) {
-        return Err(answers.into_iter().find_map(Result::err).unwrap_or_else(no_daemon));
+        return Err(answers.into_iter().find_map(Result::err).unwrap_or_else(|| no_daemon(None)));
     }
     let mut terminations: Vec<Termination> = Vec::new();
     for answer in answers {
@@ -86,9 +99,22 @@ async fn ask(args: &KubectlReportArgs) -> Result<Terminations, Failure> {
             Err(failure) => eprintln!("shutdown-probe: {failure}"),
         }
     }
+    choose(args, &subject, &mut terminations);
+    Ok(Found { subject, namespace, answer: Terminations { terminations } })
+}
+
+/// The newest first, and those alone that were asked for.
+fn choose(args: &KubectlReportArgs, subject: &Subject, terminations: &mut Vec<Termination>) {
+    if let Subject::Workload(kind, _) = subject {
+        let is_meant =
+            |found: &Termination| found.container.workload.as_ref().is_some_and(|it| kind.is(&it.kind));
+        terminations.retain(is_meant);
+    }
     terminations.sort_by(|a, b| b.began_at.total_cmp(&a.began_at));
+    if args.rollout.as_deref() == Some(LAST) {
+        rollout::keep_last(terminations);
+    }
     terminations.truncate(args.limit.into());
-    Ok(Terminations { terminations })
 }
 
 async fn configuration(args: &KubectlReportArgs) -> Result<Config, Failure> {
@@ -112,7 +138,7 @@ async fn node(client: &Client, namespace: &str, subject: &Subject) -> Result<Opt
             let pod = pods.get_opt(name).await.map_err(refused)?;
             Ok(pod.and_then(|pod| pod.spec?.node_name))
         }
-        Subject::Workload(_) | Subject::All => Ok(None),
+        Subject::Workload(..) | Subject::All => Ok(None),
     }
 }
 
@@ -124,22 +150,33 @@ async fn daemons(
 ) -> Result<Vec<String>, Failure> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), &args.daemon_namespace);
     let mut wanted = ListParams::default().labels(&args.daemon_selector);
-    if let Some(node) = node {
+    if let Some(node) = &node {
         wanted = wanted.fields(&format!("spec.nodeName={node}"));
     }
     let found = pods.list(&wanted).await.map_err(refused)?;
     let runs = |pod: &Pod| pod.status.as_ref().and_then(|it| it.phase.as_deref()) == Some("Running");
     let names: Vec<_> = found.items.iter().filter(|pod| runs(pod)).map(ResourceExt::name_any).collect();
-    if names.is_empty() { Err(no_daemon()) } else { Ok(names) }
+    if names.is_empty() { Err(no_daemon(node.as_deref())) } else { Ok(names) }
 }
 
-fn no_daemon() -> Failure {
-    let message = "no daemon runs there; look at --daemon-namespace and --daemon-selector";
+fn no_daemon(node: Option<&str>) -> Failure {
+    let place = node.map_or_else(|| "in the cluster".to_owned(), |node| format!("on node {node:?}"));
+    let message = format!(
+        "no daemon runs {place}; see `kubectl get pods -A -l app.kubernetes.io/name=shutdown-probe -o wide`, \
+         --daemon-namespace and --daemon-selector"
+    );
     Failure::new(Exit::Unavailable, message)
 }
 
 fn refused(error: kube::Error) -> Failure {
     Failure::new(Exit::Unavailable, reason(&error))
+}
+
+fn through_proxy(error: kube::Error, namespace: &str) -> Failure {
+    let is_forbidden = matches!(&error, kube::Error::Api(status) if status.code == 403);
+    let hint =
+        if is_forbidden { format!("; ask for `get` on pods/proxy in {namespace}") } else { String::new() };
+    Failure::new(Exit::Unavailable, format!("{}{hint}", reason(&error)))
 }
 
 /// What a daemon is asked.
@@ -149,7 +186,7 @@ fn query(args: &KubectlReportArgs, subject: &Subject, namespace: Option<&str>) -
     let mut add = |name: &str, value: &str| path.push_str(&format!("&{name}={}", encoded(value)));
     match subject {
         Subject::Pod(name) => add("pod", name),
-        Subject::Workload(name) => add("workload", name),
+        Subject::Workload(_, name) => add("workload", name),
         Subject::Node(_) | Subject::All => {}
     }
     // A node has pods of every namespace.
@@ -158,6 +195,12 @@ fn query(args: &KubectlReportArgs, subject: &Subject, namespace: Option<&str>) -
     }
     if let Some(since) = &args.since {
         add("since", since);
+    }
+    if let Some(revision) = &args.rollout {
+        add("trigger", Trigger::Rollout.as_str());
+        if revision != LAST {
+            add("revision", revision);
+        }
     }
     path
 }
@@ -174,7 +217,7 @@ async fn one(
         Request::get(url).body(Vec::new()).or_exit(Exit::Usage, || "no request can be made of this")?;
     let answer = tokio::time::timeout(PATIENCE, client.request_text(request)).await;
     let silent = |_| Failure::new(Exit::Unavailable, format!("{pod} does not answer"));
-    let text = answer.map_err(silent)?.map_err(refused)?;
+    let text = answer.map_err(silent)?.map_err(|error| through_proxy(error, namespace))?;
     serde_json::from_str(&text)
         .or_exit(Exit::Unavailable, || format!("{pod} is no shutdown-probe of this version"))
 }
@@ -183,7 +226,9 @@ async fn one(
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
+    use crate::output::sample;
     use clap::Parser;
+    use shutdown_probe_core::report::{Container, Workload};
 
     fn arguments(line: &str) -> KubectlReportArgs {
         let cli = Cli::try_parse_from(line.split(' ')).expect("a sound command line");
@@ -194,26 +239,45 @@ mod tests {
     }
 
     #[test]
-    fn subjects_are_named_as_kubectl_names_them() {
-        for (text, subject) in [
-            ("web-1", Subject::Pod("web-1".into())),
-            ("pod/web-1", Subject::Pod("web-1".into())),
-            ("deploy/web", Subject::Workload("web".into())),
-            ("statefulset.apps/db", Subject::Workload("db".into())),
-            ("no/node-a", Subject::Node("node-a".into())),
-        ] {
-            assert_eq!(text.parse(), Ok(subject));
-        }
-        assert!("pod/".parse::<Subject>().is_err());
-    }
-
-    #[test]
     fn the_question_has_what_was_asked() {
         let args = arguments("shutdown-probe kubectl report deploy/web&x -n shop --since 1h --limit 7");
         let subject = args.subject.clone().expect("a subject");
         let path = query(&args, &subject, args.namespace.as_deref());
         assert_eq!(path, "api/v1/terminations?limit=7&workload=web%26x&namespace=shop&since=1h");
+        let args = arguments("shutdown-probe kubectl report deploy/web -n shop --rollout=3");
+        let subject = args.subject.clone().expect("a subject");
+        let path = query(&args, &subject, args.namespace.as_deref());
+        assert_eq!(
+            path,
+            "api/v1/terminations?limit=100&workload=web&namespace=shop&trigger=rollout&revision=3"
+        );
+        let args = arguments("shutdown-probe kubectl report node/node-a --since 1h --limit 7");
         let node = Subject::Node("node-a".into());
         assert_eq!(query(&args, &node, Some("shop")), "api/v1/terminations?limit=7&since=1h");
+    }
+
+    #[test]
+    fn a_namesake_of_another_kind_is_not_meant() {
+        let of = |kind: &str| Termination {
+            container: Container {
+                workload: Some(Workload { kind: kind.into(), name: "web".into(), revision: None }),
+                ..Container::default()
+            },
+            ..sample::termination()
+        };
+        let mut terminations = vec![of("StatefulSet"), of("Deployment"), sample::termination()];
+        let args = arguments("shutdown-probe kubectl report sts/web");
+        choose(&args, &args.subject.clone().expect("a subject"), &mut terminations);
+        assert_eq!(terminations, [of("StatefulSet")]);
+    }
+
+    #[test]
+    fn nothing_is_said_in_a_sentence() {
+        let web = "deploy/web".parse().expect("a subject");
+        assert_eq!(
+            nothing(&web, Some("shop")),
+            "The daemons know of no termination of Deployment web in namespace shop."
+        );
+        assert_eq!(nothing(&Subject::All, None), "The daemons know of no termination of anything.");
     }
 }
