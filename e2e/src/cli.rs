@@ -32,6 +32,18 @@ pub struct Cli {
     /// The daemon runs without Kubernetes: containers have no names, and are known by their cgroups
     #[arg(long)]
     pub standalone: bool,
+    /// Measure what the daemon costs the cluster and how soon it tells, instead of playing cases
+    #[arg(long, conflicts_with_all = ["cases", "list", "standalone"])]
+    pub measure: bool,
+    /// For how long the daemon is left alone to measure it at rest
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u16).range(30..))]
+    pub idle_seconds: u16,
+    /// The API server's audit log, in JSON: without it, requests are not measured
+    #[arg(long, value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
+    /// The daemon's program, which is the plugin of kubectl, too
+    #[arg(long, value_name = "PROGRAM")]
+    pub plugin: Option<PathBuf>,
     /// Stops and starts a program of the node: called with `stop` or `start` and its name. Without it, the cases
     /// that need it are not played
     #[arg(long, value_name = "COMMAND")]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::time::Duration;
 use zoo::api::{List, Termination};
 
-const NAMESPACE: &str = "shutdown-probe";
+pub const NAMESPACE: &str = "shutdown-probe";
 const SELECTOR: &str = "app.kubernetes.io/name=shutdown-probe";
 pub const PORT: u16 = 9464;
 /// As many as it gives.

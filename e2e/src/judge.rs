@@ -63,6 +63,9 @@ impl Judge<'_> {
             verdict.count(&run, termination);
             if !self.standalone {
                 identity(life, termination, verdict);
+                if let Some(wrong) = life.ending.told.and_then(|wrong| wrong(termination)) {
+                    verdict.differ(format!("{}/{}: {wrong}", life.pod.name, life.container));
+                }
             }
         }
         if self.standalone {
@@ -161,7 +164,7 @@ fn run_of(life: &PlayedLife, found: &Termination, verdict: &mut Verdict) -> Play
         killed: life.ending.killed,
         rest_killed: life.ending.rest_killed,
         code: life.ending.code,
-        signal: life.ending.killed.then_some(9),
+        signal: life.ending.killing_signal.or(life.ending.killed.then_some(9)),
         expected: life.ending.expected.clone(),
         clients: clients.collect(),
     }

@@ -10,6 +10,7 @@ mod dashboards;
 mod judge;
 mod kubectl;
 mod manifest;
+mod measure;
 mod prometheus;
 mod report;
 mod run;

@@ -1,11 +1,13 @@
 //! The workloads of the cases, as one would write them in YAML.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The image with the servers: `cargo xtask image --services`.
-const IMAGE: &str = "localhost/shutdown-probe-services:dev";
+pub const IMAGE: &str = "localhost/shutdown-probe-services:dev";
+/// nginx, as its makers' image asks to be stopped: by SIGQUIT.
+pub const NGINX_IMAGE: &str = "localhost/shutdown-probe-nginx:dev";
 /// Where servers listen.
-pub const PORT: u16 = 8080;
+pub const PORT: u16 = 18_080;
 /// Where Services are reached.
 pub const SERVICE_PORT: u16 = 80;
 /// The container that clients talk to.
@@ -48,6 +50,8 @@ pub struct Workload {
     pub name: &'static str,
     pub replicas: usize,
     pod: Value,
+    /// Fields of the owner's own specification.
+    owner: Map<String, Value>,
 }
 
 impl Workload {
@@ -65,6 +69,14 @@ impl Workload {
         Self::command(kind, &["node", "-e", &script, "server", "none"])
     }
 
+    /// The same service, which keeps idle connections for longer than a daemon takes to be replaced.
+    pub fn patient_node(kind: Kind, style: &str) -> Self {
+        let script = "const http = require('http'), create = http.createServer; \
+                      http.createServer = (answer) => Object.assign(create(answer), { keepAliveTimeout: 300000 }); \
+                      require('/zoo/server.js')";
+        Self::command(kind, &["node", "-e", script, "server", style])
+    }
+
     /// This command, which listens on [`PORT`].
     pub fn command(kind: Kind, command: &[&str]) -> Self {
         let pod = json!({
@@ -73,7 +85,7 @@ impl Workload {
             "enableServiceLinks": false,
             "containers": [container(APP, command, PORT)],
         });
-        Self { kind, name: "web", replicas: 1, pod }
+        Self { kind, name: "web", replicas: 1, pod, owner: Map::new() }
     }
 
     /// Under another name than `web`.
@@ -102,6 +114,12 @@ impl Workload {
     /// Sets a field of the container that clients talk to.
     pub fn with_app(self, field: &str, value: Value) -> Self {
         self.with(&format!("/containers/0/{field}"), value)
+    }
+
+    /// Sets a field of the owner's specification.
+    pub fn with_owner(mut self, field: &str, value: Value) -> Self {
+        self.owner.insert(field.to_owned(), value);
+        self
     }
 
     /// Adds a container.
@@ -140,6 +158,9 @@ impl Workload {
                 json!({"replicas": self.replicas, "selector": selector, "template": template})
             }
         };
+        for (field, value) in &self.owner {
+            object["spec"][field] = value.clone();
+        }
         object
     }
 }

@@ -6,6 +6,7 @@ use crate::daemon::Daemon;
 use crate::dashboards;
 use crate::judge::Judge;
 use crate::kubectl::Kubectl;
+use crate::measure;
 use crate::prometheus::Prometheus;
 use crate::report::{Summary, Verdict};
 use crate::stage::{Shared, Stage};
@@ -28,6 +29,9 @@ pub fn run(cli: &Cli) -> Result<bool> {
     let kubectl = Kubectl::new(cli.kubectl.clone(), kubeconfig);
     let daemon = Daemon::find(&kubectl)?;
     let shared = share(cli, kubectl)?;
+    if cli.measure {
+        return measure::run(cli, &shared, &daemon);
+    }
     let prometheus = Prometheus::start(&cli.prometheus, &daemon.addresses()?, &shared.directory)?;
     let judge = Judge { daemon: &daemon, prometheus: &prometheus, standalone: cli.standalone };
     let begun = Instant::now();
@@ -54,9 +58,9 @@ fn share(cli: &Cli, kubectl: Kubectl) -> Result<Shared> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let directory = root.parent().context("e2e has no parent directory")?.join("target/e2e");
     fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-    let (keep, component_command) = (cli.keep, cli.component_command.clone());
+    let (keep, component_command, plugin) = (cli.keep, cli.component_command.clone(), cli.plugin.clone());
     let run = std::process::id();
-    Ok(Shared { kubectl, ports: Ports::new(), interrupted, keep, component_command, directory, run })
+    Ok(Shared { kubectl, ports: Ports::new(), interrupted, keep, component_command, plugin, directory, run })
 }
 
 fn select(patterns: &[String]) -> Result<Vec<Case>> {

@@ -75,7 +75,12 @@ pub fn static_daemon(context: &Context, architecture: Architecture) -> Result<Pa
     }
     command::run(&mut build)
         .with_context(|| format!("building for {target}: `rustup target add {target}`?"))?;
-    Ok(context.workspace.target().join(target).join("release/shutdown-probe"))
+    Ok(static_daemon_path(context, architecture))
+}
+
+/// Where [`static_daemon`] puts it.
+pub fn static_daemon_path(context: &Context, architecture: Architecture) -> PathBuf {
+    context.workspace.target().join(architecture.target()).join("release/shutdown-probe")
 }
 
 /// Builds the eBPF object. Quick when nothing has changed.

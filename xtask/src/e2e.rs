@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What can be typed after `cargo xtask e2e`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct Arguments {
     /// Only cases of this name; `*` stands for anything
     #[arg(long = "case", value_name = "NAME")]
@@ -35,6 +35,12 @@ pub struct Arguments {
     /// What loads an image archive, its last argument, into that cluster's nodes
     #[arg(long, value_name = "COMMAND", requires = "kubeconfig")]
     load_command: Option<String>,
+    /// Measure what the daemon costs the cluster and how soon it tells, instead of playing cases
+    #[arg(long, conflicts_with_all = ["cases", "list", "standalone"])]
+    measure: bool,
+    /// For how long the daemon is left alone to measure it at rest
+    #[arg(long, value_name = "SECONDS", requires = "measure")]
+    idle_seconds: Option<u16>,
     /// Run the daemon without Kubernetes: what it says is judged, names are not
     #[arg(long)]
     standalone: bool,
@@ -55,21 +61,28 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     }
     let prometheus = context.search_path.find("prometheus");
     let prometheus = prometheus.ok_or_else(|| MissingTool::new("no prometheus", ["cargo xtask setup"]))?;
-    let archives = [image::usual(context)?, services::run(context)?];
+    let mut archives = services::run(context)?;
+    let daemon = image::usual(context)?;
+    archives.push(daemon.clone());
     let access = match &arguments.kubeconfig {
         Some(kubeconfig) => cluster::others(context, kubeconfig.clone())?,
         None => cluster::up(context)?,
     };
     load(context, arguments, &archives)?;
-    install(context, arguments, &access, &archives[0])?;
+    install(context, arguments, &access, &daemon)?;
     judge.arg("--kubeconfig").arg(&access.kubeconfig).arg("--kubectl").arg(&access.kubectl);
-    judge.arg("--prometheus").arg(prometheus);
+    judge.arg("--prometheus").arg(prometheus).arg("--plugin").arg(image::program(context));
     judge.args(arguments.keep.then_some("--keep"));
     judge.args(arguments.standalone.then_some("--standalone"));
     if let Some(jobs) = arguments.jobs {
         judge.args(["--jobs", &jobs.to_string()]);
     }
+    judge.args(arguments.measure.then_some("--measure"));
+    if let Some(seconds) = arguments.idle_seconds {
+        judge.args(["--idle-seconds", &seconds.to_string()]);
+    }
     if arguments.kubeconfig.is_none() {
+        judge.arg("--audit-log").arg(cluster::audit_log());
         let own = std::env::current_exe().context("where this program is")?;
         judge.arg("--component-command").arg(format!("{} cluster", own.display()));
     }

@@ -32,6 +32,13 @@ pub struct Termination {
     pub drained_total: u64,
     pub late_connections_total: u64,
     pub measured: Measured,
+    /// In Kubernetes only, as all that follows.
+    #[serde(default)]
+    pub announced: Option<Announced>,
+    #[serde(default)]
+    pub routing: Option<Routing>,
+    #[serde(default)]
+    pub late_by_source: BTreeMap<String, u64>,
 }
 
 impl Termination {
@@ -52,7 +59,7 @@ pub struct Container {
 }
 
 /// The pod of a container.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Pod {
     pub namespace: String,
     pub name: String,
@@ -64,6 +71,26 @@ pub struct Pod {
 pub struct Workload {
     pub kind: String,
     pub name: String,
+    #[serde(default)]
+    pub revision: Option<String>,
+}
+
+/// From the deletion of the pod to the stop signal.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Announced {
+    pub at: f64,
+    pub stop_signal_after_seconds: Option<f64>,
+    pub connections: u64,
+}
+
+/// How its endpoints were withdrawn.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Routing {
+    pub services: Vec<String>,
+    pub not_ready_after_seconds: Option<f64>,
+    pub removed_after_seconds: Option<f64>,
+    pub lag_seconds: Option<f64>,
+    pub unanswered_attempts: String,
 }
 
 /// The first stop signal.

@@ -1,8 +1,13 @@
 //! The cases. Each plays one scene in a namespace of its own and says what of it is to be found.
 
+mod company;
 mod deletion;
+mod hooks;
 mod outage;
+mod owners;
+mod plugin;
 mod pods;
+mod refusal;
 mod rollout;
 mod sudden;
 mod traffic;
@@ -36,7 +41,17 @@ impl Case {
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    [deletion::CASES, rollout::CASES, sudden::CASES, pods::CASES, traffic::CASES, outage::CASES].concat()
+    let pods = [pods::CASES, company::CASES, hooks::CASES, owners::CASES];
+    let others = [
+        deletion::CASES,
+        rollout::CASES,
+        sudden::CASES,
+        traffic::CASES,
+        plugin::CASES,
+        outage::CASES,
+        refusal::CASES,
+    ];
+    [pods.concat(), others.concat()].concat()
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ fn api_server_away(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 fn daemon_rollout(stage: &mut Stage<'_>) -> Result<()> {
-    let old = stage.deploy_one(&Workload::node(Kind::Deployment, "exit"))?;
+    let old = stage.deploy_one(&Workload::patient_node(Kind::Deployment, "exit"))?;
     let idle = stage.idle(old, 2)?;
     stage.renew_daemon()?;
     // The daemon learns of an older connection with its next request.

@@ -1,7 +1,7 @@
 //! Pods of every build: sidecars, wrappers, hooks, the node's network.
 
 use super::Case;
-use crate::manifest::{Kind, PORT, Workload};
+use crate::manifest::{Kind, NGINX_IMAGE, PORT, Workload};
 use crate::stage::{Ending, LifeId, Stage, Work};
 use anyhow::Result;
 use serde_json::json;
@@ -14,6 +14,7 @@ pub const CASES: &[Case] = &[
         "nginx beside the service stops fast, and cuts what the service would finish",
         sidecar,
     ),
+    Case::new("stop-signal", "an image that asks for SIGQUIT: nginx finishes what it has begun", stop_signal),
     Case::new("native-sidecar", "nginx as a native sidecar ends after the service", native_sidecar),
     Case::new("shell", "sh -c as PID 1 keeps the signal to itself", shell),
     Case::new("pre-stop-exec", "a preStop command, then a drain", pre_stop_exec),
@@ -22,7 +23,7 @@ pub const CASES: &[Case] = &[
 ];
 
 /// The port of a second container.
-const SIDE_PORT: u16 = PORT + 1;
+pub const SIDE_PORT: u16 = PORT + 1;
 
 /// nginx in front of the service. `exec`, so that it gets the signals.
 fn nginx() -> Vec<String> {
@@ -70,6 +71,31 @@ fn sidecar(stage: &mut Stage<'_>) -> Result<()> {
         app,
         Ending::exits("pod_deleted", Cause::Clean).finding(|found| found.signal(Disposition::Handled)),
     );
+    Ok(())
+}
+
+/// The service stays until it is killed; what its proxy owes, it answers meanwhile.
+fn stop_signal(stage: &mut Stage<'_>) -> Result<()> {
+    let command = nginx();
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let workload = Workload::node(Kind::Deployment, "none").grace(6).beside("proxy", &command, SIDE_PORT);
+    let app = stage.deploy_one(&workload.with("/containers/1/image", json!(NGINX_IMAGE)))?;
+    let proxy = stage.other_container(app, "proxy")?;
+    stage.wait_until_served(proxy)?;
+    let gate = stage.gate();
+    let clients = stage.in_flight(proxy, 3, &gate)?;
+    stage.delete(app, &[])?;
+    stage.begin_end(&[proxy]);
+    stage.wait_for_line(proxy, "gracefully shutting down")?;
+    stage.open_gate(app, &gate)?;
+    stage.wait_until_answered(&clients)?;
+    stage.await_end(proxy)?;
+    stage.await_end(app)?;
+    let find = |found: Expected| found.signal(Disposition::Handled).drained(3);
+    let drains = Ending::exits("pod_deleted", Cause::Clean).asked_by("SIGQUIT");
+    stage.expect(proxy, drains.finding(find));
+    let stays = Ending::stays("pod_deleted", Cause::IgnoredStopSignal).serving_within(3);
+    stage.expect(app, stays.finding(|found| found.signal(Disposition::Ignored)));
     Ok(())
 }
 

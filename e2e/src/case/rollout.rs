@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde_json::json;
 use shutdown_probe_common::fate::Fate;
 use std::time::Duration;
+use zoo::api::Termination;
 use zoo::expect::{Cause, Disposition};
 
 pub const CASES: &[Case] = &[
@@ -23,7 +24,7 @@ pub const CASES: &[Case] = &[
 const SIGNALLED: Duration = Duration::from_millis(2500);
 
 fn no_handler(stage: &mut Stage<'_>) -> Result<()> {
-    let pods = stage.deploy(&Workload::node(Kind::Deployment, "none").replicas(2).grace(5))?;
+    let pods = stage.deploy(&Workload::node(Kind::Deployment, "none").replicas(2).grace(10))?;
     let gate = stage.gate();
     for pod in &pods {
         stage.idle(*pod, 2)?;
@@ -96,8 +97,17 @@ fn pre_stop(stage: &mut Stage<'_>) -> Result<()> {
         stage.wait_for_line(*pod, "closed")?;
         stage.open_gate(*pod, &gate)?;
     }
-    let ending = Ending::exits("rollout", Cause::Clean);
+    let ending = Ending::exits("rollout", Cause::Clean).telling(announced_for_three_seconds);
     finish(stage, &pods, &ending.finding(|found| found.signal(Disposition::Handled).drained(3)))
+}
+
+/// The hook's three seconds, the two who came in them, and the revision that was replaced.
+fn announced_for_three_seconds(told: &Termination) -> Option<String> {
+    let announced = told.announced.as_ref().map(|it| (it.connections, it.stop_signal_after_seconds));
+    let is_right = matches!(announced, Some((2, Some(after))) if (2.5..8.0).contains(&after));
+    let revision = told.container.workload.as_ref().and_then(|it| it.revision.as_deref());
+    (!is_right || revision != Some("1"))
+        .then(|| format!("2 connections in 3 s of revision 1, found {announced:?} of {revision:?}"))
 }
 
 fn stateful_set(stage: &mut Stage<'_>) -> Result<()> {

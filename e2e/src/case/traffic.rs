@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde_json::json;
 use shutdown_probe_common::fate::Fate;
 use std::time::Duration;
+use zoo::api::Termination;
 use zoo::client::{Script, Step, get};
 use zoo::expect::{Cause, Disposition};
 
@@ -56,6 +57,21 @@ fn service_rollout(stage: &mut Stage<'_>) -> Result<()> {
         count => ending.finding(|found| found.severed(Fate::Refused, count)),
     };
     // Those whom the kernel had taken in already, and nobody accepted any more.
-    stage.expect(web, ending.finding(|found| found.racing().or(Cause::AcceptQueueDropped)));
+    let ending = ending.finding(|found| found.racing().or(Cause::AcceptQueueDropped));
+    stage.expect(web, ending.telling(routing));
     Ok(())
+}
+
+/// The Service that led to it let go of it, and late clients came from this node. What nobody can count is not counted.
+fn routing(told: &Termination) -> Option<String> {
+    let Some(routing) = &told.routing else { return Some("nothing is said of routing".into()) };
+    let is_right = routing.services == ["web"]
+        && routing.not_ready_after_seconds.is_some()
+        && routing.removed_after_seconds >= routing.not_ready_after_seconds
+        && routing.lag_seconds.is_some_and(|lag| lag >= 0.0)
+        && routing.unanswered_attempts == "not_measured";
+    let sources: Vec<_> = told.late_by_source.iter().filter(|(_, count)| **count > 0).collect();
+    let late = told.late_connections_total;
+    let is_from_here = sources.iter().all(|(source, count)| *source == "same_node" && **count == late);
+    (!is_right || !is_from_here).then(|| format!("routing: {routing:?}, late from {sources:?}"))
 }

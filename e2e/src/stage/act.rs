@@ -1,10 +1,24 @@
 //! What ends pods.
 
 use super::{LifeId, Stage};
+use crate::manifest::IMAGE;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
-use std::process::Command;
+use std::io::Read as _;
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
+
+/// Somebody's session in a container.
+#[derive(Debug)]
+pub struct Session(Child);
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // One that has ended needs no ending.
+        let _gone = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
 
 impl Stage<'_> {
     /// Notes that what comes now ends these lives.
@@ -38,6 +52,44 @@ impl Stage<'_> {
         self.begin_end(&[life]);
         let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/eviction");
         self.kubectl.feed(&["create", "--raw", &path, "-f", "-"], &eviction)
+    }
+
+    /// The same, where a budget forbids it: waits until the API server refuses for that reason.
+    pub fn await_refused_eviction(&mut self, life: LifeId) -> Result<()> {
+        // Until the controller has counted the pods, none may go, and it says so otherwise.
+        self.wait_for("the disruption budget to count its pods", |stage| {
+            let counted = ["get", "poddisruptionbudget", "web", "-o", "jsonpath={.status.currentHealthy}"];
+            stage.kubectl.run(&counted).is_ok_and(|counted| counted == "1")
+        })?;
+        let refused = self.evict(life).err().context("the budget does not hold")?;
+        let said = refused.to_string();
+        ensure!(said.contains("disruption budget"), "refused for another reason: {said}");
+        Ok(())
+    }
+
+    /// Somebody's session in a life's container, until it is dropped.
+    pub fn log_in(&mut self, life: LifeId, command: &[&str]) -> Result<Session> {
+        let (pod, container) = (self.life(life).pod.name.clone(), self.life(life).container.clone());
+        let mut kubectl = self.kubectl.command();
+        kubectl.args(["exec", &pod, "--container", &container, "--", "sh", "-c"]);
+        kubectl.arg(format!("echo in; exec {}", command.join(" ")));
+        let mut child =
+            kubectl.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("kubectl exec")?;
+        let mut word = [0; 3];
+        child.stdout.take().context("no standard output")?.read_exact(&mut word).context("kubectl exec")?;
+        Ok(Session(child))
+    }
+
+    /// Adds an ephemeral container, as `kubectl debug` does, and waits until it runs.
+    pub fn attach_debugger(&mut self, life: LifeId, name: &str, command: &[&str]) -> Result<()> {
+        let pod = self.life(life).pod.name.clone();
+        let container = json!({"name": name, "image": IMAGE, "imagePullPolicy": "Never", "command": command});
+        let patch = json!({"spec": {"ephemeralContainers": [container]}}).to_string();
+        self.kubectl.run(&["patch", "pod", &pod, "--subresource=ephemeralcontainers", "--patch", &patch])?;
+        self.wait_for("the ephemeral container to run", |stage| {
+            let state = "jsonpath={.status.ephemeralContainerStatuses[0].state.running.startedAt}";
+            stage.kubectl.run(&["get", "pod", &pod, "-o", state]).is_ok_and(|since| !since.is_empty())
+        })
     }
 
     /// The node that a life's pod is on.

@@ -7,8 +7,9 @@ use anyhow::{Context as _, Result, ensure};
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
 use std::time::Instant;
+use zoo::api::Termination;
 use zoo::client::{End, Record, Seen};
-use zoo::expect::{Cause, Expected};
+use zoo::expect::{Cause, Disposition, Expected};
 use zoo::framing::{self, Framing};
 use zoo::log::Log;
 use zoo::truth::Said;
@@ -56,6 +57,10 @@ pub struct Ending {
     pub rest_killed: bool,
     /// The main process's own exit code, where it exits.
     pub code: Option<i32>,
+    /// The signal that ends it, where it is not SIGKILL from outside.
+    pub killing_signal: Option<i32>,
+    /// What else the daemon must say of it, in Kubernetes; the answer is what is wrong.
+    pub told: Option<fn(&Termination) -> Option<String>>,
     /// Answers that it finished meanwhile for another container of its pod, which is no client of ours.
     pub drained_within: usize,
 }
@@ -69,6 +74,8 @@ impl Ending {
             killed: false,
             rest_killed: false,
             code: Some(0),
+            killing_signal: None,
+            told: None,
             drained_within: 0,
         }
     }
@@ -93,6 +100,27 @@ impl Ending {
         Self { stop_signal: None, ..Self::stays(trigger, cause) }
     }
 
+    /// Asked by SIGTERM, that signal kills it.
+    pub fn by_signal(trigger: &'static str, cause: Cause, signal: i32) -> Self {
+        let killed = Self { code: None, killing_signal: Some(signal), ..Self::exits(trigger, cause) };
+        killed.finding(|found| found.signal(Disposition::Default))
+    }
+
+    /// Asked by another signal than SIGTERM.
+    pub fn asked_by(self, signal: &'static str) -> Self {
+        Self { stop_signal: Some(signal), ..self }
+    }
+
+    /// The daemon must say this of it, too.
+    pub fn telling(self, wrong: fn(&Termination) -> Option<String>) -> Self {
+        Self { told: Some(wrong), ..self }
+    }
+
+    /// Others of the container end with its main process.
+    pub fn with_rest_killed(self) -> Self {
+        Self { rest_killed: true, ..self }
+    }
+
     /// Adds to what the daemon is to find.
     pub fn finding(self, add: impl FnOnce(Expected) -> Expected) -> Self {
         Self { expected: add(self.expected), ..self }
@@ -100,8 +128,8 @@ impl Ending {
 
     /// As `kubectl get pod` shows it.
     fn shown_code(&self) -> i64 {
-        const KILLED: i64 = 128 + 9;
-        self.code.map_or(KILLED, i64::from)
+        const BY_SIGNAL: i64 = 128;
+        self.code.map_or(BY_SIGNAL + i64::from(self.killing_signal.unwrap_or(9)), i64::from)
     }
 }
 

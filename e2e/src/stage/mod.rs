@@ -37,6 +37,8 @@ pub struct Shared {
     pub keep: bool,
     /// Stops and starts a program of the node.
     pub component_command: Option<String>,
+    /// The daemon's program, as people have it.
+    pub plugin: Option<PathBuf>,
     /// Where answers are kept.
     pub directory: PathBuf,
     /// Tells this run's namespaces, and so its series, from those of the last.
@@ -113,6 +115,54 @@ impl<'a> Stage<'a> {
     /// The one pod of such a workload.
     pub fn deploy_one(&mut self, workload: &Workload) -> Result<LifeId> {
         self.deploy(workload)?.first().copied().context("a workload without pods")
+    }
+
+    /// Pods that are not to end and whose service runs.
+    pub fn running_pods(&self) -> Vec<crate::watch::Pod> {
+        self.running(APP).into_iter().map(|(pod, _)| pod).collect()
+    }
+
+    /// What Kubernetes said last of a pod.
+    pub fn pod_of(&self, uid: &str) -> Option<crate::watch::Pod> {
+        self.watch.pod(uid)
+    }
+
+    /// Waits until the API has a life's pod no more.
+    pub fn await_removal(&mut self, life: LifeId) -> Result<()> {
+        let uid = self.life(life).pod.uid.clone();
+        self.wait_for("the pod's removal", |stage| {
+            stage.watch.pod(&uid).is_none_or(|pod| pod.deleted.is_some())
+        })
+    }
+
+    /// The life of the pod of this name.
+    pub fn pod_called(&self, lives: &[LifeId], name: &str) -> Result<LifeId> {
+        let found = lives.iter().find(|life| self.life(**life).pod.name == name);
+        found.copied().with_context(|| format!("no pod {name}"))
+    }
+
+    /// Whether nobody has announced a life's end, and it has not come.
+    pub fn lives_on(&self, life: LifeId) -> bool {
+        let life = self.life(life);
+        let pod = self.watch.pod(&life.pod.uid);
+        life.gone.is_none() && pod.is_some_and(|pod| pod.announced.is_none() && pod.deleted.is_none())
+    }
+
+    /// The name of a life's pod.
+    pub fn pod_name(&self, life: LifeId) -> String {
+        self.life(life).pod.name.clone()
+    }
+
+    /// A node that the daemon is on.
+    pub fn node(&self) -> Result<String> {
+        let daemon = self.kubectl.within(crate::daemon::NAMESPACE);
+        daemon.run(&["get", "pods", "-o", "jsonpath={.items[0].spec.nodeName}"])
+    }
+
+    /// The uid of a life's pod, and the runtime's id of its container.
+    pub fn identity(&self, life: LifeId) -> (String, String) {
+        let life = self.life(life);
+        (life.pod.uid.clone(), life.id.clone())
     }
 
     /// Another container of a life's pod, as a life of its own.

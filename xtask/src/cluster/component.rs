@@ -180,6 +180,8 @@ fn api_server_arguments(layout: &Layout) -> Vec<String> {
         option("authorization-mode", "Node,RBAC"),
         option("enable-admission-plugins", "NodeRestriction"),
         option("allow-privileged", "true"),
+        option("audit-policy-file", file(layout.configuration("audit.yaml"))),
+        option("audit-log-path", file(layout.audit_log())),
     ]
 }
 

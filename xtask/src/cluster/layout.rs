@@ -68,6 +68,11 @@ impl Layout {
         self.logs().join(format!("{component}.log"))
     }
 
+    /// The requests of the daemon.
+    pub fn audit_log(&self) -> PathBuf {
+        self.logs().join("audit.jsonl")
+    }
+
     pub fn keys(&self) -> PathBuf {
         self.file("keys")
     }

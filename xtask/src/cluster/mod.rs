@@ -129,6 +129,18 @@ pub fn running(context: &Context) -> Result<Option<Access>> {
     }
 }
 
+/// Does something with the cluster of this machine. One that was up stays up; one that was not is taken down again,
+/// whatever came of it.
+pub fn during<T>(context: &Context, work: impl FnOnce(&Access) -> Result<T>) -> Result<T> {
+    if let Some(access) = running(context)? {
+        return work(&access);
+    }
+    let done = up(context).and_then(|access| work(&access));
+    let down = as_root(context, None, &["down".into()]);
+    let done = done?;
+    down.context("taking the cluster down").map(|()| done)
+}
+
 /// The user's own cluster.
 pub fn others(context: &Context, kubeconfig: PathBuf) -> Result<Access> {
     let installed = context.search_path.find("kubectl");
@@ -137,6 +149,11 @@ pub fn others(context: &Context, kubeconfig: PathBuf) -> Result<Access> {
         None => programs::ensure(context, programs::KUBERNETES)?.join("kubectl"),
     };
     Ok(Access { kubeconfig, kubectl })
+}
+
+/// What the cluster of this machine was asked by the daemon, as its API server writes it down.
+pub fn audit_log() -> PathBuf {
+    Layout::of_this_machine().audit_log()
 }
 
 /// Imports image archives into the cluster of this machine.

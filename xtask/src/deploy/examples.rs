@@ -189,6 +189,11 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["dashboards.folder=1"], "folder"),
 ];
 
+/// The values of each example, as for `--set-json`.
+pub fn values() -> impl Iterator<Item = &'static [&'static str]> {
+    EXAMPLES.iter().map(|example| example.values)
+}
+
 /// Renders all of them.
 pub fn check(chart: &Chart) -> Result<()> {
     for example in EXAMPLES {

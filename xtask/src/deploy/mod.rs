@@ -6,8 +6,10 @@
 pub mod chart;
 mod examples;
 mod generated;
+mod monitoring;
 mod objects;
 mod patches;
+mod rights;
 mod server;
 
 use crate::cluster::Access;
@@ -19,12 +21,14 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// What can be typed after `cargo xtask deploy`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct Arguments {
     /// Write what is generated, instead of comparing it
     #[arg(long)]
     write: bool,
-    /// Let the API server of this cluster judge, too [default: that of `cargo xtask cluster up`, if it is up]
+    /// Let the API server of this cluster judge, too [default: that of `cargo xtask cluster up`, if it is up].
+    /// For as long as this takes it gets a namespace, an account and, where it has none, the Prometheus operator's
+    /// definitions
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 }

@@ -20,13 +20,6 @@ impl Objects {
     pub fn of_kind(&self, kind: &str) -> Option<&Value> {
         self.0.iter().find(|object| object["kind"] == kind)
     }
-
-    /// The kinds, sorted.
-    pub fn kinds(&self) -> Vec<&str> {
-        let mut kinds: Vec<&str> = self.0.iter().filter_map(|object| object["kind"].as_str()).collect();
-        kinds.sort_unstable();
-        kinds
-    }
 }
 
 #[cfg(test)]
@@ -36,8 +29,8 @@ mod tests {
     #[test]
     fn documents_are_objects_and_empty_ones_are_none() {
         let objects = Objects::parse("---\nkind: B\nn: 1\n---\n# nothing\n---\nkind: A\n").unwrap();
-        assert_eq!(objects.kinds(), ["A", "B"]);
         assert_eq!(objects.of_kind("B").unwrap()["n"], 1);
+        assert!(objects.of_kind("A").is_some() && objects.of_kind("C").is_none());
         assert!(Objects::parse("---\n# nothing\n").is_err());
     }
 }

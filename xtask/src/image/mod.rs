@@ -35,7 +35,7 @@ pub struct Arguments {
     /// Build for this processor [default: the machine's own]
     #[arg(long)]
     arch: Option<Architecture>,
-    /// Build the image of the services that `e2e` stops instead: target/image/services.tar
+    /// Build the images of the services that `e2e` stops instead: target/image/services.tar and nginx.tar
     #[arg(long, conflicts_with_all = ["arch", "tag"])]
     services: bool,
     /// The image's name and tag
@@ -99,7 +99,7 @@ impl Architecture {
 /// As for a build, and when the archive cannot be written.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<PathBuf> {
     if arguments.services {
-        return services::run(context);
+        return services::run(context)?.into_iter().next().context("no image of services");
     }
     let architecture = arguments.arch.unwrap_or(Architecture::of_this_machine());
     let program = build::static_daemon(context, architecture)?;
@@ -126,6 +126,11 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<PathBuf> {
         archive.len() >> 10
     );
     Ok(path)
+}
+
+/// The program that is in it, for this machine.
+pub fn program(context: &Context) -> PathBuf {
+    build::static_daemon_path(context, Architecture::of_this_machine())
 }
 
 /// Where the archive is written.

@@ -37,6 +37,7 @@ pub struct Image {
     user: Option<String>,
     ports: Vec<u16>,
     labels: BTreeMap<String, String>,
+    stop_signal: Option<&'static str>,
 }
 
 impl Image {
@@ -50,6 +51,7 @@ impl Image {
             user: None,
             ports: Vec::new(),
             labels: BTreeMap::new(),
+            stop_signal: None,
         }
     }
 
@@ -60,6 +62,11 @@ impl Image {
     /// Whom its program runs as, unless the pod says otherwise.
     pub fn user(self, user: &str) -> Self {
         Self { user: Some(user.to_owned()), ..self }
+    }
+
+    /// The signal that asks its program to stop, where that is not SIGTERM.
+    pub fn stop_signal(self, signal: &'static str) -> Self {
+        Self { stop_signal: Some(signal), ..self }
     }
 
     pub fn port(mut self, port: u16) -> Self {
@@ -105,6 +112,9 @@ impl Image {
         let mut config = json!({"Entrypoint": self.entrypoint, "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]});
         if let Some(user) = &self.user {
             config["User"] = json!(user);
+        }
+        if let Some(signal) = self.stop_signal {
+            config["StopSignal"] = json!(signal);
         }
         if !self.ports.is_empty() {
             let ports: BTreeMap<_, _> =

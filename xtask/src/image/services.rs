@@ -12,33 +12,45 @@ use std::process::Command;
 
 /// What the image is called.
 pub const NAME: &str = "localhost/shutdown-probe-services:dev";
+/// nginx alone, which asks for SIGQUIT as its makers' image does.
+pub const NGINX: &str = "localhost/shutdown-probe-nginx:dev";
 /// In the image, with the script beside it.
 const SCRIPT: &str = "/zoo/server.js";
 
-/// Builds it and returns where it is.
+/// Builds them and returns where they are.
 ///
 /// # Errors
 /// [`MissingTool`] when a program is not installed; otherwise when a file cannot be read or written.
-pub fn run(context: &Context) -> Result<PathBuf> {
-    let mut files = Archive::default();
-    busybox(context, &mut files)?;
-    for name in ["node", "nginx"] {
-        program(context, &mut files, name)?;
-    }
+pub fn run(context: &Context) -> Result<Vec<PathBuf>> {
+    let mut files = common(context, &["node", "nginx"])?;
     let script = context.workspace.root().join("zoo/servers/server.js");
     files.file(Path::new(SCRIPT), &fs::read(&script).with_context(|| script.display().to_string())?)?;
+    let services = Image::new(NAME, files, ["node", SCRIPT]);
+    let nginx = Image::new(NGINX, common(context, &["nginx"])?, ["nginx"]).stop_signal("SIGQUIT");
+    Ok(vec![write(context, &services, "services")?, write(context, &nginx, "nginx")?])
+}
+
+fn write(context: &Context, image: &Image, name: &str) -> Result<PathBuf> {
+    let directory = context.workspace.target().join("image");
+    fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
+    let path = directory.join(name).with_extension("tar");
+    fs::write(&path, image.pack(Packing::Plain)?).with_context(|| path.display().to_string())?;
+    println!("{}", path.display());
+    Ok(path)
+}
+
+/// A shell, these programs, and what they look for.
+fn common(context: &Context, programs: &[&str]) -> Result<Archive> {
+    let mut files = Archive::default();
+    busybox(context, &mut files)?;
+    programs.iter().try_for_each(|name| program(context, &mut files, name))?;
     // nginx runs as root here, and looks its user up all the same.
     files.file(Path::new("/etc/passwd"), b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")?;
     files.file(Path::new("/etc/group"), b"root:x:0:\nnogroup:x:65534:\n")?;
     for directory in ["/tmp", "/gates", "/var/log/nginx", "/var/lib/nginx", "/run"] {
         files.directory(Path::new(directory), 0o1777)?;
     }
-    let path = context.workspace.target().join("image/services.tar");
-    fs::create_dir_all(context.workspace.target().join("image")).context("target/image")?;
-    let image = Image::new(NAME, files, ["node", SCRIPT]);
-    fs::write(&path, image.pack(Packing::Plain)?).with_context(|| path.display().to_string())?;
-    println!("{}: {NAME}", path.display());
-    Ok(path)
+    Ok(files)
 }
 
 fn find(context: &Context, name: &str) -> Result<PathBuf> {

@@ -11,7 +11,7 @@ use crate::command;
 use crate::context::Context;
 use crate::setup::{self, Scope};
 use crate::terminal::{clock, stdout};
-use crate::{alerts, dashboards, docs, page, zoo};
+use crate::{alerts, cluster, dashboards, deploy, docs, e2e, page, zoo};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use std::time::Instant;
@@ -44,7 +44,14 @@ pub enum Step {
     Dashboards,
     /// Real services, as root
     Zoo,
+    /// What is installed in a cluster, judged by a real API server
+    Deploy,
+    /// Pods that end in a real cluster
+    E2e,
 }
+
+/// What takes minutes.
+const LONG: [Step; 3] = [Step::Zoo, Step::Deploy, Step::E2e];
 
 impl Step {
     /// As it is typed after `--only`.
@@ -66,11 +73,13 @@ impl Step {
             Self::Kernel => zoo::prepare(context).and_then(|()| kernel::run(context)),
             Self::Dashboards => dashboards::run(context, &dashboards::Arguments::default()),
             Self::Zoo => zoo::run(context, &[]),
+            Self::Deploy => cluster::during(context, |_| deploy::run(context, &deploy::Arguments::default())),
+            Self::E2e => cluster::during(context, |_| e2e::run(context, &e2e::Arguments::default())),
         }
     }
 }
 
-/// Runs all steps, all but the zoo, or one.
+/// Runs all steps, all but the long ones, or one.
 ///
 /// # Errors
 /// The first step's that fails, with the command that repeats it.
@@ -78,7 +87,7 @@ pub fn run(context: &Context, quick: bool, only: Option<Step>) -> Result<()> {
     let start = Instant::now();
     let mut summary = Summary::default();
     for step in Step::value_variants().iter().copied().filter(|step| only.is_none_or(|only| only == *step)) {
-        if quick && step == Step::Zoo {
+        if quick && LONG.contains(&step) {
             summary.add(step.name(), Outcome::NotRun("left out by --quick"));
             continue;
         }

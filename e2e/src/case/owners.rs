@@ -1,0 +1,93 @@
+//! Controllers that end pods for reasons of their own.
+
+use super::Case;
+use crate::manifest::{Kind, Workload};
+use crate::stage::{Ending, LifeId, Stage, Work};
+use anyhow::{Result, ensure};
+use serde_json::json;
+use shutdown_probe_common::fate::Fate;
+use zoo::expect::{Cause, Disposition, Expected};
+
+pub const CASES: &[Case] = &[
+    Case::new("stateful-partition", "a partitioned rollout replaces the last pod alone", partition),
+    Case::new("restart-again", "rollout restart while a rollout is going on", restart_again),
+    Case::new("job-deadline", "a Job's activeDeadlineSeconds", job_deadline),
+    Case::new("pod-deadline", "a pod's own activeDeadlineSeconds: the kubelet ends it", pod_deadline),
+    Case::new("disruption-budget", "an eviction that is refused at first", disruption_budget),
+    Case::new("owner-deleted", "kubectl delete deployment", owner_deleted),
+];
+
+fn three_lost(found: Expected) -> Expected {
+    found.signal(Disposition::Handled).severed(Fate::UnansweredRequest, 3)
+}
+
+fn audience(stage: &mut Stage<'_>, pods: &[LifeId]) -> Result<()> {
+    pods.iter().try_for_each(|pod| stage.in_flight(*pod, 3, &Work::Endless).map(|_| ()))
+}
+
+fn expect_careless(stage: &mut Stage<'_>, pod: LifeId, trigger: &'static str) -> Result<()> {
+    stage.await_end(pod)?;
+    stage.expect(pod, Ending::exits(trigger, Cause::ExitedWithoutDrain).finding(three_lost));
+    Ok(())
+}
+
+fn partition(stage: &mut Stage<'_>) -> Result<()> {
+    let strategy = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 1}});
+    let workload =
+        Workload::node(Kind::StatefulSet, "exit").replicas(2).with_owner("updateStrategy", strategy);
+    let pods = stage.deploy(&workload)?;
+    audience(stage, &pods)?;
+    let last = stage.pod_called(&pods, "web-1")?;
+    stage.roll_out(&[last])?;
+    expect_careless(stage, last, "rollout")?;
+    let first = stage.pod_called(&pods, "web-0")?;
+    ensure!(stage.lives_on(first), "the partition does not hold");
+    stage.end_by(&[first], &["scale", "statefulset/web", "--replicas=0"])?;
+    expect_careless(stage, first, "scaled_down")
+}
+
+fn restart_again(stage: &mut Stage<'_>) -> Result<()> {
+    let pods = stage.deploy(&Workload::node(Kind::Deployment, "exit").replicas(2))?;
+    audience(stage, &pods)?;
+    stage.roll_out(&pods)?;
+    stage.kubectl.run(&["rollout", "restart", "deployment/web"])?;
+    pods.iter().try_for_each(|pod| expect_careless(stage, *pod, "rollout"))
+}
+
+fn job_deadline(stage: &mut Stage<'_>) -> Result<()> {
+    let workload = Workload::node(Kind::Job, "exit")
+        .with("/restartPolicy", json!("Never"))
+        .with_owner("activeDeadlineSeconds", json!(15));
+    let web = stage.deploy_one(&workload)?;
+    audience(stage, &[web])?;
+    stage.begin_end(&[web]);
+    expect_careless(stage, web, "pod_deleted")
+}
+
+fn pod_deadline(stage: &mut Stage<'_>) -> Result<()> {
+    let workload = Workload::node(Kind::Pod, "exit").with("/activeDeadlineSeconds", json!(15));
+    let web = stage.deploy_one(&workload)?;
+    audience(stage, &[web])?;
+    stage.begin_end(&[web]);
+    expect_careless(stage, web, "container_stopped")
+}
+
+fn disruption_budget(stage: &mut Stage<'_>) -> Result<()> {
+    stage.kubectl.apply(&json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
+    }))?;
+    let web = stage.deploy_one(&Workload::node(Kind::Deployment, "exit"))?;
+    audience(stage, &[web])?;
+    stage.await_refused_eviction(web)?;
+    stage.kubectl.run(&["delete", "poddisruptionbudget", "web"])?;
+    stage.evict(web)?;
+    expect_careless(stage, web, "evicted")
+}
+
+fn owner_deleted(stage: &mut Stage<'_>) -> Result<()> {
+    let web = stage.deploy_one(&Workload::node(Kind::Deployment, "exit"))?;
+    audience(stage, &[web])?;
+    stage.end_by(&[web], &["delete", "deployment/web", "--wait=false"])?;
+    expect_careless(stage, web, "pod_deleted")
+}
