@@ -124,3 +124,14 @@ fn names_are_unique_and_lead_to_each_other() {
     let overview = json(Which::Overview).to_string();
     assert!(overview.contains("/d/shutdown-probe-workload?"));
 }
+
+#[test]
+fn the_files_in_the_repository_are_up_to_date() {
+    for which in Which::value_variants() {
+        let name = which.to_possible_value().map(|value| value.get_name().to_owned()).expect("a name");
+        let path = format!("{}/../deploy/dashboards/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let written = std::fs::read_to_string(&path).expect("a dashboard");
+        let made = serde_json::to_string_pretty(&json(*which)).expect("JSON") + "\n";
+        assert!(written == made, "{name}.json is stale: cargo xtask dashboards --write");
+    }
+}
