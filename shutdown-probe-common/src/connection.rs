@@ -1,7 +1,7 @@
 //! What is known of one connection, and the rule that judges its end.
 
 use crate::fate::Fate;
-use crate::framing::{Framed, Hand, framing_flag, may_be_request, protocol};
+use crate::framing::{Framed, Hand, framing_flag, protocol};
 use bytemuck::{Pod, Zeroable};
 
 /// A process: a thread group id is reused, together with its start it is not.
@@ -178,9 +178,9 @@ impl Evidence {
         }
     }
 
-    /// Whether what was never read is a request, as far as its length tells.
+    /// Whether what was never read may be a request.
     const fn has_unread_request(&self) -> bool {
-        self.unread > 0 && may_be_request(self.framed.protocol, self.framed.flags, self.unread)
+        self.unread > 0 && self.framed.flags & framing_flag::NOT_ASKED == 0
     }
 }
 

@@ -53,28 +53,6 @@ fn a_request_is_in_hand_from_its_empty_line_to_the_first_byte_of_its_answer() {
 }
 
 #[test]
-fn what_was_not_written_after_all_is_taken_back() {
-    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n";
-    let bodiless = "HTTP/1.1 204 No Content\r\n\r\n";
-    let unfinished = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnine";
-    for (answer, missing) in [(OK.1, 0), (chunked, 0), (bodiless, 0), (unfinished, 5)] {
-        for before in [&[][..], &[GET, (Outbound, "HTTP/1.1 100 Continue\r\n\r\n")], &[GET, OK]] {
-            let mut framing = Framing::default();
-            framing.begin(0, 0, false);
-            for (direction, text) in before.iter().chain(&[GET, (Outbound, answer)]) {
-                feed(&mut framing, *direction, text.as_bytes());
-            }
-            let mut framed = Framed::default();
-            framing.frame(&mut framed);
-            framing.take_back(3, &mut framed);
-            let whole = answer.len() as u64 + missing;
-            assert_eq!(framed.in_hand(), Hand::Answer, "{answer}");
-            assert_eq!((framed.begun, framed.expected), (answer.len() as u64 - 3, whole), "{answer}");
-        }
-    }
-}
-
-#[test]
 fn an_answer_cut_in_the_middle_tells_how_much_is_missing() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
     let framed = check(&[GET, (Outbound, head), (Outbound, "0123456789")], Hand::Answer);

@@ -2,12 +2,12 @@
 
 use crate::container::{Known, of_cgroup};
 use crate::desk::{clear, through_memory};
-use crate::hook::payload::pass_unseen;
+use crate::hook::payload::{can_pass_unseen, pass_unseen};
 use crate::kernel::{Task, Tcp};
 use crate::listener::listener;
 use crate::maps::{OPEN, Socket};
 use shutdown_probe_common::connection::{Evidence, ListenAddress, Process, flag};
-use shutdown_probe_common::framing::{Direction, Hand};
+use shutdown_probe_common::framing::{Direction, Hand, framing_flag};
 
 /// `tcp_state` of `include/net/tcp_states.h`.
 pub mod state {
@@ -99,28 +99,33 @@ pub fn examine(tcp: Tcp, storage: Option<&Socket>, container: Known, end: End, e
     through_memory(&mut evidence.flags, flags(tcp, storage, container, end));
 }
 
-/// What its protocol says. Bytes may have gone by unseen to the last: sendfile() on older kernels.
+/// What its protocol says. Bytes may have gone by unseen to the last: sendfile() on older kernels. Where somebody had to
+/// look at them a write is under way, in which the connection was ended by another thread.
 #[inline(always)]
 fn frame(tcp: Tcp, storage: &Socket, end: End, evidence: &mut Evidence) {
     let framing = storage.framing();
     if !framing.is_begun() {
         return;
     }
+    let mut is_writing = false;
     if framing.is_followed() && !end.peer_fin {
         pass_unseen(framing, Direction::Inbound, tcp.copied_seq());
-        pass_unseen(framing, Direction::Outbound, tcp.write_seq());
+        let next = tcp.write_seq();
+        // Seen and not taken: the kernel has run out of memory.
+        let ahead = framing.next(Direction::Outbound).wrapping_sub(next) as i32 > 0;
+        is_writing = ahead || !can_pass_unseen(framing, Direction::Outbound, next);
     }
     let framed = &mut evidence.framed;
     framing.frame(framed);
+    framing.unread(evidence.unread, framed);
     // A look without taking (MSG_PEEK) is no read.
     let untaken = framing.next(Direction::Inbound).wrapping_sub(tcp.copied_seq());
     if (untaken as i32) > 0 && framed.hand == Hand::Request as u8 {
         framed.hand = Hand::Nothing as u8;
     }
-    // What the application was writing, and the kernel had no room for.
-    let unwritten = framing.next(Direction::Outbound).wrapping_sub(tcp.write_seq());
-    if (unwritten as i32) > 0 {
-        framing.take_back(unwritten, framed);
+    if is_writing {
+        framed.hand = Hand::Answer as u8;
+        framed.flags |= framing_flag::LIKELY;
     }
 }
 

@@ -114,14 +114,18 @@ fn tcp_copying(ctx: BtfTracePointContext) -> i32 {
 
 #[btf_tracepoint(function = "tcp_sendmsg_locked")]
 fn tcp_sending(ctx: BtfTracePointContext) -> i32 {
-    payload::sending(Sock::new(ctx.arg(0)), Message::new(ctx.arg(1)));
+    let length = Packet::if_any(ctx.arg(2)).map_or(0, Packet::length);
+    let segment = payload::Segment { length, most: ctx.arg(3) };
+    payload::sending(Sock::new(ctx.arg(0)), Message::new(ctx.arg(1)), segment);
     0
 }
 
 /// For kernels without that tracepoint.
-#[fentry(function = "tcp_sendmsg_locked")]
-fn tcp_sending_entry(ctx: FEntryContext) -> i32 {
-    payload::sending(Sock::new(ctx.arg(0)), Message::new(ctx.arg(1)));
+#[fexit(function = "tcp_sendmsg_locked")]
+fn tcp_sent(ctx: FExitContext) -> i32 {
+    if let Ok(bytes @ 1..) = ctx.ret::<i32>() {
+        payload::sent(Sock::new(ctx.arg(0)), Message::new(ctx.arg(1)), bytes as u32);
+    }
     0
 }
 

@@ -133,6 +133,8 @@ pub struct Closed {
     pub owner: Process,
     /// Bytes the peer had not acknowledged.
     pub undelivered: Cell<u32>,
+    /// Bytes of the peer's still to come that belong to what was answered: `Framing::rest`.
+    pub rest: Cell<u32>,
     /// A `Fate`.
     pub fate: Cell<u8>,
     /// A `role`.
@@ -141,6 +143,8 @@ pub struct Closed {
     pub protocol: Cell<u8>,
     /// Bits of `framing_flag`.
     pub framing_flags: Cell<u8>,
+    /// Explicit padding.
+    pub reserved: u32,
 }
 
 // SAFETY: as for `Socket`.
@@ -156,5 +160,5 @@ pub fn closed(tuple: &Tuple) -> Option<&'static Closed> {
 const _: () = {
     assert!(size_of::<Socket>() == 48 + size_of::<Framing>());
     assert!(size_of::<Listener>() == 48);
-    assert!(size_of::<Closed>() == 40);
+    assert!(size_of::<Closed>() == 48);
 };

@@ -18,7 +18,7 @@ mod window;
 
 use bytemuck::{Pod, Zeroable};
 pub use state::Framing;
-pub use unread::{control_length, may_be_request};
+pub use unread::{NO_END, control_length, may_be_request};
 pub use window::{WINDOW, Window};
 
 /// The values of [`Framing::protocol`].
@@ -46,6 +46,11 @@ pub mod framing_flag {
     /// The server has written of an answer since the termination began. Told where it writes other things
     /// besides: of HTTP/2 and TLS.
     pub const ANSWERED: u8 = 1 << 3;
+    /// Inside TLS the client does not offer HTTP/2: small records are words of the application.
+    pub const SMALL: u8 = 1 << 4;
+    /// What of the client's was never read asks for nothing: the rest of what has its answer already, or frames
+    /// that ask for nothing. Told by [`super::Framing::unread`].
+    pub const NOT_ASKED: u8 = 1 << 5;
 }
 
 /// Who wrote the bytes.

@@ -5,7 +5,7 @@ use super::http1::{self, Http1};
 use super::http2;
 use super::tls;
 use super::window::Window;
-use super::{Direction, Framed, Hand, framing_flag, may_be_request, protocol, recognise};
+use super::{Direction, Framed, Hand, framing_flag, protocol, recognise};
 use bytemuck::{Pod, Zeroable};
 
 /// Bits of [`Framing::flags`] beside those of [`framing_flag`], which are its lowest.
@@ -63,12 +63,6 @@ impl Framing {
     #[inline(always)]
     pub fn is_followed(&self) -> bool {
         self.protocol != protocol::UNKNOWN
-    }
-
-    /// Whether so many bytes of the client's that nobody read may be a request, see [`may_be_request`].
-    #[inline(always)]
-    pub fn may_be_request(&self, length: u32) -> bool {
-        may_be_request(self.protocol, self.flags, length)
     }
 
     /// The TCP sequence number of the next byte of a direction.
@@ -195,18 +189,6 @@ impl Framing {
             protocol::HTTP2 => http2::frame(self, framed),
             protocol::TLS => tls::frame(self, framed),
             _ => {}
-        }
-    }
-
-    /// Says what is in hand where the last bytes that were shown have not been written after all.
-    #[inline(always)]
-    pub fn take_back(&self, unwritten: u32, framed: &mut Framed) {
-        if !self.is_followed() {
-            return;
-        }
-        framed.hand = Hand::Answer as u8;
-        if matches!(self.protocol, protocol::UNSEEN | protocol::HTTP1) {
-            http1::take_back(self, unwritten, framed);
         }
     }
 }

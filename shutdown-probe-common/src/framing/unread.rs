@@ -1,7 +1,45 @@
 //! Bytes of the client's that lay unread at the end, or crossed our FIN: are they a request? Of some only the
 //! number is known, of others the beginning.
 
-use super::{framing_flag, protocol};
+use super::half::state::SKIP;
+use super::{Framed, Framing, framing_flag, http1, http2, protocol, tls};
+
+/// A rest whose length nobody knows, such as that of a body in chunks.
+pub const NO_END: u32 = u32::MAX;
+
+impl Framing {
+    /// How many of the client's next bytes belong to what it has begun and what asks for nothing more: a body whose
+    /// request was answered, a frame that opens no stream, a record.
+    #[inline(always)]
+    pub fn rest(&self) -> u32 {
+        let half = &self.inbound;
+        let is_rest = match self.protocol {
+            protocol::HTTP1 if http1::has_no_end(half) => return NO_END,
+            protocol::HTTP2 => !http2::opens(half),
+            protocol::TLS => !tls::asks(half),
+            _ => true,
+        };
+        if !is_rest || half.state != SKIP || !self.is_followed() {
+            return 0;
+        }
+        if half.left < u64::from(NO_END) { half.left as u32 } else { NO_END }
+    }
+
+    /// Whether so many bytes of the client's that nobody read may be a request.
+    #[inline(always)]
+    pub fn may_be_request(&self, length: u32) -> bool {
+        let rest = self.rest();
+        length > rest && may_be_request(self.protocol, self.flags, length - rest)
+    }
+
+    /// Says of so many bytes that nobody read whether they ask for something.
+    #[inline(always)]
+    pub fn unread(&self, length: u32, framed: &mut Framed) {
+        if length != 0 && !self.may_be_request(length) {
+            framed.flags |= framing_flag::NOT_ASKED;
+        }
+    }
+}
 
 /// Whether so many bytes, unread, may be a request or a part of one. `flags`: bits of [`framing_flag`].
 ///
@@ -13,7 +51,7 @@ use super::{framing_flag, protocol};
 ///   acknowledged SETTINGS (9 bytes), a WINDOW_UPDATE or RST_STREAM (13), an acknowledged PING or a GOAWAY (17).
 ///   Three are rare; their sums would begin to hide small requests, which are 13 bytes or more.
 /// - TLS: one record that can only hold such a frame is none, nor is an alert of 24 to 31 bytes, nor
-///   a GOAWAY with the alert that follows it.
+///   a GOAWAY with the alert that follows it. Without HTTP/2 only alerts are none, of 24 bytes or 31.
 #[inline(always)]
 pub const fn may_be_request(protocol: u8, flags: u8, length: u32) -> bool {
     if flags & framing_flag::UPGRADED != 0 {
@@ -22,13 +60,16 @@ pub const fn may_be_request(protocol: u8, flags: u8, length: u32) -> bool {
     match protocol {
         protocol::HTTP1 => length != 0 && length != 2,
         protocol::HTTP2 => !matches!(length, 0 | 9 | 13 | 17 | 18 | 22 | 26 | 30 | 34),
+        protocol::TLS if flags & framing_flag::SMALL != 0 => length > ALERT && length != 31,
         protocol::TLS => length > RECORD && length != 63 && length != 77,
         _ => length != 0,
     }
 }
 
 /// A record of TLS that holds no more than a control frame.
-const RECORD: u32 = super::tls::HEADER + super::tls::CONTROL;
+const RECORD: u32 = tls::HEADER + tls::CONTROL;
+/// One that holds no more than an alert.
+const ALERT: u32 = tls::HEADER + tls::ALERT;
 
 /// How long the frame or record is that begins with these bytes, the first lowest, and is neither a request nor a
 /// part of one. 0: it is one, or may be. It begins where the one before ended.
@@ -45,8 +86,8 @@ pub const fn control_length(protocol: u8, flags: u8, head: u64) -> u32 {
         protocol::HTTP2 if kind != HEADERS => 9 + ((head as u32).swap_bytes() >> 8),
         protocol::TLS => {
             let length = ((head >> 24) as u16).swap_bytes() as u32;
-            let is_control = first != super::tls::APPLICATION || length <= super::tls::CONTROL;
-            if is_control { super::tls::HEADER + length } else { 0 }
+            let most = if flags & framing_flag::SMALL != 0 { tls::ALERT } else { tls::CONTROL };
+            if first != tls::APPLICATION || length <= most { tls::HEADER + length } else { 0 }
         }
         _ => 0,
     }

@@ -15,7 +15,7 @@ use crate::offsets::{
 use core::ffi::c_void;
 use shutdown_probe_common::connection::{Tuple, flag, role};
 use shutdown_probe_common::fate::Fate;
-use shutdown_probe_common::framing::{control_length, may_be_request};
+use shutdown_probe_common::framing::{NO_END, control_length, may_be_request};
 use shutdown_probe_common::record::{ConnectionRecord, Refused, connection_event, kind};
 
 /// How long before a termination a listener may have been closed for its refusals to count, in ns:
@@ -160,20 +160,28 @@ fn after_close(papers: &mut Papers, segment: &Segment, packet: Option<Packet>) {
 /// More frames than a client sends by itself once the connection is closed.
 const MOST_CONTROL_FRAMES: u32 = 8;
 
-/// Whether the peer's bytes are a request: by what they are where they can be seen, else by how many they are.
+/// Whether the peer's bytes are a request: by what they are where they can be seen, else by how many they are. What
+/// it has begun before goes on first.
 #[inline(always)]
 fn carries_request(closed: &Closed, segment: &Segment, packet: Option<Packet>) -> bool {
+    let rest = closed.rest.get();
+    if segment.payload <= rest {
+        closed.rest.set(if rest == NO_END { NO_END } else { rest - segment.payload });
+        return false;
+    }
     let (protocol, flags) = (closed.protocol.get(), closed.framing_flags.get());
-    let Some(packet) = packet else { return may_be_request(protocol, flags, segment.payload) };
-    let mut passed = 0;
+    let unknown = may_be_request(protocol, flags, segment.payload - rest);
+    let Some(packet) = packet else { return unknown };
+    let mut passed = rest;
     for _ in 0..MOST_CONTROL_FRAMES {
         if passed >= segment.payload {
+            closed.rest.set(passed - segment.payload);
             return false;
         }
         let mut head = [0; 8];
         let left = segment.payload - passed;
         if !packet.read(segment.before_payload + passed, &mut head, if left < 8 { left } else { 8 }) {
-            return may_be_request(protocol, flags, segment.payload);
+            return unknown;
         }
         let length = control_length(protocol, flags, u64::from_le_bytes(head));
         if length == 0 {

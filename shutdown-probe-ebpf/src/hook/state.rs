@@ -9,6 +9,7 @@ use crate::listener::{add_closed_listener, add_listener, listening_at};
 use crate::maps::{CLOSED, Closed, Socket, closed};
 use shutdown_probe_common::connection::{ListenAddress, Process, Tuple, flag, role};
 use shutdown_probe_common::fate::Fate;
+use shutdown_probe_common::framing::NO_END;
 use shutdown_probe_common::record::{ConnectionRecord, ListenerRecord, connection_event, kind};
 
 /// `inet_sock_set_state`: runs before the socket has its new state, often in softirq.
@@ -17,9 +18,9 @@ pub fn changed(sk: Sock, old: u32, new: u32) {
     let (old, new) = (old as u8, new as u8);
     let Some(tcp) = sk.tcp() else { return };
     match (old, new) {
-        (state::ESTABLISHED | state::CLOSE_WAIT, state::FIN_WAIT1 | state::LAST_ACK | state::CLOSE) => {
-            ended(tcp, old, new);
-        }
+        (state::ESTABLISHED | state::CLOSE_WAIT, state::FIN_WAIT1 | state::LAST_ACK | state::CLOSE)
+        // TCP Fast Open: its request was read before the handshake was over.
+        | (state::SYN_RECV, state::FIN_WAIT1) => ended(tcp, old, new),
         (state::SYN_RECV, state::ESTABLISHED) => accepted(tcp, old, new),
         (state::SYN_SENT, state::ESTABLISHED) => connected(tcp, old, new),
         (state::FIN_WAIT1 | state::FIN_WAIT2 | state::CLOSING | state::LAST_ACK, state::CLOSE) => {
@@ -108,17 +109,20 @@ fn ended(tcp: Tcp, old: u8, new: u8) {
         record.event = connection_event::ENDED;
         record.previous_fate = fate;
         tell(tcp, container.id, record, Transition { role, old, new });
-        remember_closed(record, &mut papers.closed);
+        let rest = storage.map_or(0, |storage| storage.framing().rest());
+        remember_closed(record, rest, &mut papers.closed);
     }
 }
 
 /// For what the peer may still send.
 #[inline(always)]
-fn remember_closed(record: &ConnectionRecord, closed: &mut Closed) {
+fn remember_closed(record: &ConnectionRecord, rest: u32, closed: &mut Closed) {
     closed.container = record.header.container;
     closed.cookie = record.cookie;
     put_process(&mut closed.owner, record.owner.start, record.owner.tgid);
     closed.undelivered.set(record.evidence.undelivered);
+    let unread = record.evidence.unread;
+    closed.rest.set(if rest == NO_END { NO_END } else { rest.saturating_sub(unread) });
     closed.fate.set(record.fate);
     closed.role = record.role;
     closed.protocol.set(record.evidence.framed.protocol);

@@ -47,6 +47,9 @@ fields! { sk:
     shutdown: u8 = SOCK_SHUTDOWN;
     /// The errno that ended it, or 0.
     error: u32 = SOCK_ERROR;
+    /// Memory of what is not acknowledged, in bytes, and how much it may be.
+    queued: u32 = SOCK_QUEUED;
+    send_buffer: u32 = SOCK_SEND_BUFFER;
 }
 
 fields! { tcp:
@@ -56,6 +59,9 @@ fields! { tcp:
     copied_seq: u32 = TCP_COPIED_SEQ;
     rcv_nxt: u32 = TCP_RCV_NXT;
     snd_una: u32 = TCP_SND_UNA;
+    snd_nxt: u32 = TCP_SND_NXT;
+    /// How many bytes may wait to be sent (TCP_NOTSENT_LOWAT). 0: any number.
+    most_unsent: u32 = TCP_MOST_UNSENT;
     bytes_received: u64 = TCP_BYTES_RECEIVED;
     bytes_sent: u64 = TCP_BYTES_SENT;
     /// When data last went out, in jiffies.
@@ -143,6 +149,13 @@ impl Tcp {
     #[inline(always)]
     pub fn unacknowledged(self) -> u32 {
         self.write_seq().wrapping_sub(self.snd_una())
+    }
+
+    /// Whether a new segment may be made: `sk_stream_memory_free`, as far as the socket itself says.
+    #[inline(always)]
+    pub fn has_memory(self) -> bool {
+        let most = self.most_unsent();
+        self.queued() < self.send_buffer() && (most == 0 || self.write_seq().wrapping_sub(self.snd_nxt()) < most)
     }
 
     /// Whether it is a subflow of an MPTCP connection.

@@ -114,6 +114,10 @@ const MESSAGE_FIELDS: &[Field] = &[
     // One place for one piece of memory (`ubuf`) and for an array of pieces.
     field("MSG_ITER_POINTER", "msghdr", "msg_iter.ubuf", 64),
     field("MSG_ITER_COUNT", "msghdr", "msg_iter.count", 64),
+    field("SOCK_QUEUED", "sock", "sk_wmem_queued", 32),
+    field("SOCK_SEND_BUFFER", "sock", "sk_sndbuf", 32),
+    field("TCP_SND_NXT", "tcp_sock", "snd_nxt", 32),
+    field("TCP_MOST_UNSENT", "tcp_sock", "notsent_lowat", 32),
     field("SKB_SOCK", "sk_buff", "sk", 64),
     field("SKB_CB", "sk_buff", "cb", 0),
 ];

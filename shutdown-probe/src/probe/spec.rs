@@ -213,7 +213,7 @@ pub const PROBES: &[Spec] = &[
                 0,
                 &[
                     at_return("tcp_copied", "skb_copy_datagram_iter"),
-                    function("tcp_sending_entry", "tcp_sendmsg_locked"),
+                    at_return("tcp_sent", "tcp_sendmsg_locked"),
                 ],
             ),
         ],

@@ -138,9 +138,9 @@ pub const ROWS: &[Row] = &[
     Row {
         check: "probe framing",
         answers: [
-            by("return of skb_copy_datagram_iter, function tcp_sendmsg_locked"),
-            by("return of skb_copy_datagram_iter, function tcp_sendmsg_locked"),
-            by("return of skb_copy_datagram_iter, function tcp_sendmsg_locked"),
+            by("return of skb_copy_datagram_iter, return of tcp_sendmsg_locked"),
+            by("return of skb_copy_datagram_iter, return of tcp_sendmsg_locked"),
+            by("return of skb_copy_datagram_iter, return of tcp_sendmsg_locked"),
             by(
                 "tracepoint skb_copy_datagram_iovec (2 arguments), tracepoint tcp_sendmsg_locked (4 arguments)",
             ),

@@ -95,9 +95,6 @@ mod mark {
 /// A longer head is not followed.
 const MOST_HEAD: u32 = 1 << 20;
 
-/// An empty line.
-const MOST_EMPTY: u32 = 2;
-
 /// More unanswered requests are not followed.
 const MOST_OUTSTANDING: u32 = 32;
 
@@ -115,9 +112,7 @@ pub(super) struct Http1 {
     pub connects: u32,
     /// Bytes of the request's head so far.
     pub head: u32,
-    /// Bytes of the last whole answer.
-    pub last: u64,
-    pub reserved: u64,
+    pub reserved: [u64; 2],
 }
 
 /// Looks at some bytes, and says how many.
@@ -147,7 +142,7 @@ pub(super) fn step(framing: &mut Framing, direction: Direction, window: &Window,
 #[inline(always)]
 fn count(framing: &mut Framing, direction: Direction, taken: u32) {
     let half = framing.half(direction);
-    let (state, idle) = (half.state, is_idle(half.state, half.count));
+    let idle = is_idle(half.state, half.count);
     let in_head = half.is_in_head();
     let own = framing.http1();
     let head = match direction {
@@ -156,26 +151,12 @@ fn count(framing: &mut Framing, direction: Direction, taken: u32) {
             u64::from(own.head)
         }
         Direction::Outbound => {
-            own.begun = own.begun.wrapping_add(u64::from(taken));
-            if idle {
-                own.close(state);
-            }
+            own.begun = if idle { 0 } else { own.begun.wrapping_add(u64::from(taken)) };
             own.begun
         }
     };
     if in_head && head > u64::from(MOST_HEAD) {
         framing.lose();
-    }
-}
-
-impl Http1 {
-    /// An answer has ended, or a WebSocket frame. What is empty between two answers is none.
-    #[inline(always)]
-    fn close(&mut self, state: u8) {
-        if state == START && self.begun > u64::from(MOST_EMPTY) {
-            self.last = self.begun;
-        }
-        self.begun = 0;
     }
 }
 
@@ -199,15 +180,22 @@ pub(super) fn skipped(framing: &mut Framing, direction: Direction) {
     let half = framing.half(direction);
     if direction == Direction::Outbound && half.has(mark::WEBSOCKET) {
         half.enter(state::FRAME);
-        framing.http1().close(state::FRAME);
+        framing.http1().begun = 0;
     } else if half.has(mark::CHUNKED) {
         half.enter(state::CHUNK_END);
     } else {
         message::end(framing, direction);
         if direction == Direction::Outbound {
-            framing.http1().close(START);
+            framing.http1().begun = 0;
         }
     }
+}
+
+/// What has begun of the client's message is followed by more of it, nobody knows how much: chunks, trailers, or the
+/// head of a request that was answered before it was whole.
+#[inline(always)]
+pub(super) fn has_no_end(inbound: &Half) -> bool {
+    inbound.has(mark::CHUNKED | mark::ANSWERED) && inbound.state != START && inbound.state != ENDLESS
 }
 
 /// Says what is in hand.
@@ -236,18 +224,6 @@ pub(super) fn frame(framing: &Framing, framed: &mut Framed) {
             framed.expected = own.begun.wrapping_add(outbound.left);
         }
     }
-}
-
-/// Takes back so many bytes of the last answer that was shown.
-#[inline(always)]
-pub(super) fn take_back(framing: &Framing, unwritten: u32, framed: &mut Framed) {
-    let own: &Http1 = bytemuck::must_cast_ref(&framing.own);
-    let is_whole = is_idle(framing.outbound.state, framing.outbound.count);
-    if is_whole && framing.flags & framing_flag::UPGRADED == 0 {
-        framed.expected = own.last;
-        framed.begun = own.last;
-    }
-    framed.begun = framed.begun.saturating_sub(unwritten.into());
 }
 
 /// What is in hand of a request whose head is not complete.

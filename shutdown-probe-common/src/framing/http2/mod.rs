@@ -9,6 +9,7 @@
 mod frame;
 mod streams;
 
+use super::half::Half;
 use super::half::state::{OWN, SKIP, START};
 use super::state::Framing;
 use super::window::Window;
@@ -172,6 +173,12 @@ pub(super) fn skipped(framing: &mut Framing, direction: Direction) {
     } else if marks & mark::CLOSE != 0 {
         streams::close(framing, stream);
     }
+}
+
+/// The frame under way opens a stream.
+#[inline(always)]
+pub(super) fn opens(inbound: &Half) -> bool {
+    inbound.marks & mark::OPEN != 0
 }
 
 /// Says what is in hand.

@@ -1,8 +1,8 @@
 //! What the application reads and writes goes past the parser, each byte once and in order.
 //!
 //! Runs under the socket's lock, in the application's context: where TCP copies to it from a packet
-//! ([`packet`]) or, on kernels whose tracepoints show less, where the kernel's own functions begin and
-//! return and the bytes lie in the application's memory ([`memory`]). Above the transport: no loss, no
+//! ([`packet`]) and where the kernel's own functions return and the bytes lie in the application's memory
+//! ([`memory`]). Above the transport: no loss, no
 //! reordering and no retransmission gets here.
 //!
 //! Invariant: bytes that went by unseen are noticed by their sequence numbers; unless nobody has to
@@ -12,7 +12,7 @@ mod memory;
 mod packet;
 mod walk;
 
-pub use memory::{copied, sending};
+pub use memory::{Segment, copied, sending, sent};
 pub use packet::copying;
 pub use walk::Walk;
 
@@ -38,10 +38,16 @@ fn is_followed(storage: &Socket) -> bool {
 /// Bytes that nobody looked at and nobody will: all before this sequence number.
 #[inline(always)]
 pub fn pass_unseen(framing: &mut Framing, direction: Direction, before: u32) {
-    let missed = before.wrapping_sub(framing.next(direction));
-    if (missed as i32) > 0 && framing.skip(direction, missed) != missed {
+    if !can_pass_unseen(framing, direction, before) {
         framing.lose();
     }
+}
+
+/// Passes over them. Whether nobody has to look at them.
+#[inline(always)]
+pub fn can_pass_unseen(framing: &mut Framing, direction: Direction, before: u32) -> bool {
+    let missed = before.wrapping_sub(framing.next(direction));
+    (missed as i32) <= 0 || framing.skip(direction, missed) == missed
 }
 
 /// Bytes of the stream.
@@ -54,8 +60,8 @@ struct Stretch {
     place: Place,
 }
 
-/// Shows them to the parser. What it has seen before, it is not shown again: a look without taking
-/// (MSG_PEEK), or a second attempt to write what found no room.
+/// Shows them to the parser. What it has seen before, it is not shown again: a look without taking (MSG_PEEK), or the
+/// rest of what a segment has room for.
 #[inline(always)]
 fn pass<S: Source, const OUTBOUND: bool>(storage: &Socket, stretch: Stretch, source: S) {
     let Stretch { first, bytes: all, place } = stretch;

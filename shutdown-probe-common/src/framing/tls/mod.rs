@@ -6,7 +6,9 @@
 //!   answer. Any other of the client's is a request until the server sends one.
 //! - What the server seals before the client has asked for anything is a session ticket.
 //!
-//! - A server that seals a record of at most [`CONTROL`] bytes, no alert, speaks HTTP/2. From then on records of
+//! - A client that does not offer HTTP/2 ([`hello`]) sends no control frames: all but alerts are its words, and the
+//!   server's.
+//! - A server that seals a record of at most [`CONTROL`] bytes, no alert, to one that does speaks HTTP/2. From then on records of
 //!   the length of some WINDOW_UPDATEs are no requests, nor is a first record too short to be more than the opening.
 //!
 //! Tickets that the server writes after a request has come (both were in one read) look like an answer, but
@@ -18,6 +20,9 @@
 //! Invariant: all this is likely and is said to be; only a record that the server has begun and not
 //! finished is certain.
 
+mod hello;
+
+use super::half::Half;
 use super::half::state::{SKIP, START};
 use super::state::Framing;
 use super::window::Window;
@@ -43,7 +48,7 @@ const WINDOW_UPDATE: u32 = 13;
 const LONG_ANSWER: u32 = 4096;
 
 /// A sealed alert of TLS 1.3. No frame of HTTP/2 makes a record so short.
-const ALERT: u32 = 2 + SEALING_13;
+pub(super) const ALERT: u32 = 2 + SEALING_13;
 
 /// The most a record has in which HTTP/2 is opened and nothing is asked for: the preface (24 bytes), SETTINGS with
 /// four values (33), a WINDOW_UPDATE. With a first request it is longer.
@@ -72,6 +77,8 @@ mod mark {
     pub const ANSWER: u16 = 1 << 0;
     /// A request, once it is whole.
     pub const REQUEST: u16 = 1 << 1;
+    /// The highest byte: how the client's first message goes on, see [`super::hello`].
+    pub const NEXT: u16 = 8;
 }
 
 /// How far the connection has come: [`Tls::phase`].
@@ -112,7 +119,13 @@ struct Tls {
     opening: u16,
     /// Bytes that the server has sealed since the last of the client's requests.
     answered: u32,
-    unused: [u32; 5],
+    /// Bytes of the client's first record behind those that are read or passed over next.
+    ahead: u16,
+    /// Bytes of its list of protocols still to come.
+    names: u16,
+    /// 1: the client's first record has begun.
+    greeted: u8,
+    unused: [u8; 15],
 }
 
 impl Framing {
@@ -143,6 +156,9 @@ pub(super) fn step(
     end: u32,
     in_window: bool,
 ) -> u32 {
+    if framing.half(direction).state != START {
+        return hello::step(framing, window, at, end);
+    }
     let half = framing.half(direction);
     let taken = half.gather(window, at, end, HEADER as u8);
     if half.count == HEADER as u8 {
@@ -168,6 +184,7 @@ fn header(framing: &mut Framing, direction: Direction) {
     half.enter(SKIP);
     half.left = u64::from(length);
     match direction {
+        Direction::Inbound if greets(framing, kind) && length != 0 => return hello::begin(framing, length),
         Direction::Inbound => client(framing, kind, length),
         Direction::Outbound if kind == APPLICATION => server(framing, length),
         Direction::Outbound => {}
@@ -177,8 +194,31 @@ fn header(framing: &mut Framing, direction: Direction) {
     }
 }
 
+/// The first record of a client's that was followed from its beginning.
+#[inline(always)]
+fn greets(framing: &mut Framing, kind: u8) -> bool {
+    let own = framing.tls();
+    let is_first = own.greeted == 0;
+    own.greeted = 1;
+    is_first && kind == HANDSHAKE && own.phase == phase::HELLO
+}
+
+/// The most that a sealed record has which is no word of the application.
+#[inline(always)]
+fn control(framing: &mut Framing) -> u32 {
+    if framing.flags & framing_flag::SMALL == 0 {
+        CONTROL
+    } else if framing.tls().flight != 0 {
+        ALERT
+    } else {
+        // A tag and nothing.
+        16
+    }
+}
+
 #[inline(always)]
 fn client(framing: &mut Framing, kind: u8, length: u32) {
+    let control = control(framing);
     let own = framing.tls();
     match (kind, own.phase) {
         (CHANGE_CIPHER, _) => own.changed = 1,
@@ -196,7 +236,7 @@ fn client(framing: &mut Framing, kind: u8, length: u32) {
         // Before the server has sealed anything: early data.
         (APPLICATION, _) => {
             own.phase = phase::OPEN;
-            if length > CONTROL && !is_updates(own, length) {
+            if length > control && !is_updates(own, length) {
                 own.opening = if own.requests == 0 { length as u16 } else { own.opening };
                 framing.inbound.marks = mark::REQUEST;
             }
@@ -225,6 +265,7 @@ fn open(own: &mut Tls) {
 
 #[inline(always)]
 fn server(framing: &mut Framing, length: u32) {
+    let control = control(framing);
     let own = framing.tls();
     if own.phase == phase::HELLO {
         own.phase = phase::FLIGHT;
@@ -237,8 +278,8 @@ fn server(framing: &mut Framing, length: u32) {
     if own.phase != phase::OPEN {
         return;
     }
-    if length <= CONTROL {
-        own.frames |= u8::from(length != ALERT);
+    if length <= control {
+        own.frames |= u8::from(control == CONTROL && length != ALERT);
         return;
     }
     own.answered = own.answered.saturating_add(length);
@@ -261,8 +302,9 @@ fn server(framing: &mut Framing, length: u32) {
 pub(super) fn skipped(framing: &mut Framing, direction: Direction) {
     let half = framing.half(direction);
     let requests = direction == Direction::Inbound && half.marks & mark::REQUEST != 0;
+    let next = (half.marks >> mark::NEXT) as u8;
     half.marks = 0;
-    half.enter(START);
+    half.enter(next);
     if requests {
         let own = framing.tls();
         own.asked = 1;
@@ -272,6 +314,12 @@ pub(super) fn skipped(framing: &mut Framing, direction: Direction) {
         // Tickets are written together: what came before was an answer.
         own.tickets &= u8::from(own.first == 0);
     }
+}
+
+/// The record under way is a request's.
+#[inline(always)]
+pub(super) fn asks(inbound: &Half) -> bool {
+    inbound.marks & mark::REQUEST != 0
 }
 
 /// Says what is in hand.
