@@ -52,6 +52,7 @@ pub fn add_listener(address: &ListenAddress, container: u64, owner: Process) {
         listener.owner.set(owner);
         listener.closed_at.set(0);
         listener.sockets.set(listener.sockets.get() + 1);
+        listener.pending.set(0);
         return;
     }
     insert(address, container, owner, 1);
@@ -76,6 +77,7 @@ fn insert(address: &ListenAddress, container: u64, owner: Process, sockets: u64)
         closed_at: Cell::new(0),
         owner: Cell::new(owner),
         sockets: Cell::new(sockets),
+        pending: Cell::new(0),
     };
     if LISTENERS.insert(address, &listener, 0).is_err() {
         count(Loss::Listeners);

@@ -115,6 +115,8 @@ pub struct Listener {
     pub owner: Cell<Process>,
     /// How many sockets listen there (`SO_REUSEPORT`).
     pub sockets: Cell<u64>,
+    /// Handshakes that were not complete when the last was closed, and whose clients have not been heard of since.
+    pub pending: Cell<u64>,
 }
 
 // SAFETY: each CPU reads and writes whole words, and no two of them have to agree.
@@ -159,6 +161,6 @@ pub fn closed(tuple: &Tuple) -> Option<&'static Closed> {
 
 const _: () = {
     assert!(size_of::<Socket>() == 48 + size_of::<Framing>());
-    assert!(size_of::<Listener>() == 48);
+    assert!(size_of::<Listener>() == 56);
     assert!(size_of::<Closed>() == 48);
 };

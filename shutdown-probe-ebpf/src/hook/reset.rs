@@ -7,7 +7,7 @@ use crate::desk::{Desk, Papers, clear, put_process, through_memory};
 use crate::emit::{emit, header, send};
 use crate::kernel::{Address, Packet, Sock, probe, probe_at, put_v4, put_v6};
 use crate::listener::listener;
-use crate::maps::{Closed, closed};
+use crate::maps::{Closed, Listener, closed};
 use crate::offsets::{
     DEVICE_NET, NET_INUM, SKB_DATA, SKB_DEVICE, SKB_HEAD, SKB_LEN, SKB_NETWORK_HEADER, SKB_TRANSPORT_HEADER,
     SOCK_NET,
@@ -71,7 +71,11 @@ pub fn sent(desk: Desk, arguments: *const c_void, packet: Option<Packet>) {
             refused(papers);
         }
     } else if segment.payload > 0 {
-        after_close(papers, &segment, packet);
+        match closed(&papers.record.tuple) {
+            Some(closed) => after_close(papers, closed, &segment, packet),
+            None if sk == 0 => put_off(papers),
+            None => {}
+        }
     }
 }
 
@@ -117,26 +121,47 @@ fn netns(sk: Address, skb: Address) -> u32 {
 
 #[inline(always)]
 fn refused(papers: &mut Papers) {
+    if let Some((_, container)) = ending_listener(papers) {
+        count_refused(container, &papers.record.tuple);
+    }
+}
+
+/// The client believes that its handshake is over; the listener had put off the end of it until data came
+/// (TCP_DEFER_ACCEPT), or had no room for one more, and is gone.
+#[inline(never)]
+fn put_off(papers: &mut Papers) {
+    let Some((listener, container)) = ending_listener(papers) else { return };
+    let pending = listener.pending.get();
+    if pending != 0 && listener.sockets.get() == 0 {
+        listener.pending.set(pending - 1);
+        count_refused(container, &papers.record.tuple);
+    }
+}
+
+/// Who listened where the segment was going, if the container's end is being told.
+#[inline(always)]
+fn ending_listener(papers: &mut Papers) -> Option<(&'static Listener, Known)> {
     let Papers { record, address, .. } = papers;
     address.address = record.tuple.local_address;
     address.netns = record.tuple.netns;
     address.port = record.tuple.local_port;
-    let Some(listener) = listener(address) else { return };
-    let Some(container) = Known::get(listener.container.get()) else { return };
+    let listener = listener(address)?;
+    let container = Known::get(listener.container.get())?;
     let closed_at = listener.closed_at.get();
     let closed_before = closed_at != 0 && closed_at + EARLY_CLOSE_NS < container.began_at();
-    if closed_before || !container.is_narrating() {
-        return;
-    }
+    if closed_before || !container.is_narrating() { None } else { Some((listener, container)) }
+}
+
+#[inline(always)]
+fn count_refused(container: Known, tuple: &Tuple) {
     container.count_fate(Fate::Refused as u8);
-    emit!(container.id, Refused { header: header(kind::REFUSED, container.id), tuple: record.tuple });
+    emit!(container.id, Refused { header: header(kind::REFUSED, container.id), tuple: *tuple });
 }
 
 /// The peer's bytes crossed our FIN, or came long after it.
 #[inline(always)]
-fn after_close(papers: &mut Papers, segment: &Segment, packet: Option<Packet>) {
+fn after_close(papers: &mut Papers, closed: &Closed, segment: &Segment, packet: Option<Packet>) {
     let record = &mut papers.record;
-    let Some(closed) = closed(&record.tuple) else { return };
     let previous = closed.fate.get();
     if previous != Fate::Drained as u8 && previous != Fate::ClosedIdle as u8 {
         return;

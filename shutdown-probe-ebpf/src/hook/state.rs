@@ -227,6 +227,7 @@ fn listens_no_more(tcp: Tcp) {
     listener.sockets.set(left);
     if left == 0 {
         listener.closed_at.set(now());
+        listener.pending.set(tcp.pending_handshakes().into());
     }
     let Some(container) = Known::get(listener.container.get()) else { return };
     let exiting = current.is_exiting();

@@ -60,6 +60,8 @@ fields! { tcp:
     rcv_nxt: u32 = TCP_RCV_NXT;
     snd_una: u32 = TCP_SND_UNA;
     snd_nxt: u32 = TCP_SND_NXT;
+    /// Of a listener: clients that wait for the end of their handshake, or believe that it is over.
+    pending_handshakes: u32 = TCP_PENDING;
     /// How many bytes may wait to be sent (TCP_NOTSENT_LOWAT). 0: any number.
     most_unsent: u32 = TCP_MOST_UNSENT;
     bytes_received: u64 = TCP_BYTES_RECEIVED;

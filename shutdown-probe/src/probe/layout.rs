@@ -88,6 +88,7 @@ const FIELDS: &[Field] = &[
     field("TCP_BYTES_SENT", "tcp_sock", "bytes_sent", 64),
     field("TCP_LAST_SENT", "tcp_sock", "lsndtime", 32),
     field("TCP_DEPARTURE", "tcp_sock", "tcp_wstamp_ns", 64),
+    field("TCP_PENDING", "tcp_sock", "inet_conn.icsk_accept_queue.qlen.counter", 32),
     field("TCP_LAST_RECEIVED", "tcp_sock", "inet_conn.icsk_ack.lrcvtime", 32),
     field("SKB_HEAD", "sk_buff", "head", 64),
     field("SKB_DATA", "sk_buff", "data", 64),
