@@ -253,6 +253,11 @@ fn updates_of_the_window_after_a_long_answer_are_no_request() {
     check(&after_13(&[TICKET, REQUEST, acknowledged, long, updates]), Hand::Nothing);
     check(&after_13(&[TICKET, REQUEST, acknowledged, ANSWER, updates]), Hand::Request);
     check(&after_13(&[TICKET, REQUEST, long, updates]), Hand::Request);
+    // Behind an acknowledgement, which comes once.
+    let first = (Inbound, 23, 17 + 9 + 2 * 13);
+    check(&after_13(&[TICKET, REQUEST, acknowledged, long, first]), Hand::Nothing);
+    check(&after_13(&[TICKET, REQUEST, REQUEST, acknowledged, long, first]), Hand::Nothing);
+    check(&after_13(&[TICKET, REQUEST, REQUEST, REQUEST, acknowledged, long, first]), Hand::Request);
 }
 
 #[test]

@@ -17,7 +17,8 @@ fn extension(kind: u16, content: &[u8]) -> Vec<u8> {
 /// A ClientHello with these extensions, as a record.
 fn hello(extensions: &[Vec<u8>]) -> Vec<u8> {
     let all = extensions.concat();
-    let mut body = [&[3, 3][..], &[0xaa; 32], &[32], &[0xbb; 32], &[0, 6, 0x13, 1, 0x13, 2, 0x13, 3], &[1, 0]].concat();
+    let mut body =
+        [&[3, 3][..], &[0xaa; 32], &[32], &[0xbb; 32], &[0, 6, 0x13, 1, 0x13, 2, 0x13, 3], &[1, 0]].concat();
     body.extend((all.len() as u16).to_be_bytes());
     body.extend(all);
     let length = (body.len() as u32).to_be_bytes();

@@ -21,7 +21,8 @@ fn refused(request: &str) -> Framing {
 
 /// The fate of a connection that ends so, with so many bytes unread.
 fn fate(framing: &Framing, unread: u32) -> Fate {
-    let mut evidence = Evidence { unread, flags: flag::ACCEPTED | flag::READ, written: 1, ..Evidence::default() };
+    let mut evidence =
+        Evidence { unread, flags: flag::ACCEPTED | flag::READ, written: 1, ..Evidence::default() };
     framing.frame(&mut evidence.framed);
     framing.unread(unread, &mut evidence.framed);
     evidence.judge(role::SERVER)

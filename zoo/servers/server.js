@@ -1,5 +1,5 @@
 // The story's service, in the styles in which services end: the first argument names it. The second
-// may be `http2`.
+// may be `http2`, or `lines`: a protocol of lines, each answered by `+OK`, and `WAIT` by nothing.
 'use strict';
 
 const http = require('node:http');
@@ -7,9 +7,12 @@ const http2 = require('node:http2');
 const https = require('node:https');
 const fs = require('node:fs');
 const path = require('node:path');
+const readline = require('node:readline');
+const tls = require('node:tls');
 
 const style = process.argv[2];
 const isHttp2 = process.argv[3] === 'http2';
+const isLines = process.argv[3] === 'lines';
 const port = Number(process.env.PORT);
 let stopping = false;
 
@@ -57,11 +60,20 @@ function answer(request, response) {
   }
 }
 
+function converse(socket) {
+  const { remotePort } = socket;
+  readline.createInterface({ input: socket }).on('line', (line) => {
+    say(`read ${remotePort}`);
+    if (line !== 'WAIT') socket.write('+OK\r\n', () => say(`answered ${remotePort}`));
+  });
+}
+
 function create() {
   if (!process.env.CERTIFICATE) return isHttp2 ? http2.createServer(answer) : http.createServer(answer);
   const secret = { cert: fs.readFileSync(process.env.CERTIFICATE), key: fs.readFileSync(process.env.KEY) };
   // Whoever shows the same certificate is known.
   if (process.env.MUTUAL) Object.assign(secret, { ca: secret.cert, requestCert: true });
+  if (isLines) return tls.createServer(secret, converse);
   const server = isHttp2 ? http2.createSecureServer(secret, answer) : https.createServer(secret, answer);
   server.on('secureConnection', (socket) => say(`secured ${socket.remotePort}`));
   return server;

@@ -140,6 +140,12 @@ impl Expected {
         self
     }
 
+    /// Requests that the server never read came on connections whose handshake it had put off.
+    pub fn unread_were_put_off(mut self) -> Self {
+        self.construction.unread = Fate::Refused;
+        self
+    }
+
     /// Requests that the server never read lie in its accept queue.
     pub fn unread_were_queued(mut self) -> Self {
         self.construction.unread = Fate::NeverAccepted;

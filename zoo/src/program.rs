@@ -126,7 +126,12 @@ impl Program {
     pub fn nginx(tools: &ToolBox, upstream: u16) -> Self {
         let command = words("nginx -e stderr -c {config}");
         let program = Self::new(command, Ready::Listens).with_template(tools.script("nginx.conf"), upstream);
-        program.with_value("speaking", "").with_value("tls", "")
+        program.with_value("speaking", "").with_value("tls", "").with_value("sendfile", "on")
+    }
+
+    /// The same nginx, which reads files and writes them itself.
+    pub fn without_sendfile(self) -> Self {
+        self.with_value("sendfile", "off")
     }
 
     /// The same nginx, with HTTP/2 in clear.

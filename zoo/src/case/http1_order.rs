@@ -6,7 +6,7 @@ use crate::client::{Script, Step, get};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
 use crate::server::Reply;
-use crate::stage::{AMPLE, ClientId, NEVER, Stage, slow};
+use crate::stage::{AMPLE, ClientId, NEVER, Stage, Work, slow};
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
 
@@ -25,6 +25,15 @@ pub const CASES: &[Case] = &[
     Case::new("expectation-failed", &[], "417: the body was never sent, and is not owed", expectation_failed)
         .of_framing(),
     Case::new("answered-early", &[], "the answer came before the body was all there", answered_early)
+        .of_framing(),
+    Case::new(
+        "uploading-on",
+        &[],
+        "the body goes on after its answer, unread and behind the FIN",
+        uploading_on,
+    )
+    .of_framing(),
+    Case::new("pipelined-half-closed", &[], "the client has asked twice and closed its side", half_closed)
         .of_framing(),
     Case::new("drained-in-pieces", &[], "answers begun before the stop and ended after it", drained)
         .of_framing(),
@@ -150,6 +159,50 @@ fn answered_early(stage: &mut Stage<'_>) -> Result<()> {
     stage.wait_until_taken(server, &unfinished)?;
     stage.wait_until_said(server, "taken", &[idle[0], idle[1], busy[0]])?;
     stage.wait_until_read(&busy, 2)?;
+    exits(stage, server, &[(Fate::UnansweredRequest, 1)])
+}
+
+fn uploading_on(stage: &mut Stage<'_>) -> Result<()> {
+    let server = server(stage)?;
+    // Told that it is too large, before it has come.
+    let refused = "HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let reply = Reply::new().write(refused).say("answered").never();
+    let more = || Step::Control(vec![b'x'; 5000]);
+    let chunked = format!("POST {} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\nx", reply.path());
+    let mut clients = Vec::new();
+    for head in [post(reply.path(), "", 100_000), chunked] {
+        let begun = [Step::Request(head.into_bytes(), 1), Step::AwaitAnswers];
+        clients.extend(open(stage, server, 1, &begun));
+        // It lies there unread.
+        clients.extend(open(stage, server, 1, &[&begun[..], &[more()]].concat()));
+        // It crosses the FIN.
+        clients.extend(open(
+            stage,
+            server,
+            1,
+            &[&begun[..], &[Step::AwaitFin, more(), Step::LookBack]].concat(),
+        ));
+    }
+    // A request behind a whole body is one.
+    let head = post(reply.path(), "", 4) + "body";
+    let ahead = [Step::Request(head.into_bytes(), 1), Step::AwaitAnswers, get("/")];
+    let unread = open(stage, server, 1, &ahead);
+    stage.wait_until_said(server, "answered", &[&clients[..], &unread].concat())?;
+    stage.wait_until_played(&unread)?;
+    exits(stage, server, &[(Fate::UnreadRequest, 1)])
+}
+
+fn half_closed(stage: &mut Stage<'_>) -> Result<()> {
+    let server = server(stage)?;
+    let both = |second: &str| {
+        let bytes = request("/") + &request(second);
+        vec![Step::Request(bytes.into_bytes(), 2), Step::HalfClose]
+    };
+    let whole = Reply::ok().never();
+    let answered = open(stage, server, 1, &both(whole.path()));
+    open(stage, server, 1, &both(&format!("/slow?ms={NEVER}")));
+    stage.wait_until_answered(&answered)?;
+    stage.in_flight(server, 1, Work::Endless)?;
     exits(stage, server, &[(Fate::UnansweredRequest, 1)])
 }
 

@@ -10,6 +10,7 @@ use crate::tool::Tool;
 use anyhow::Result;
 use rustix::process::Signal;
 use shutdown_probe_common::fate::Fate;
+use std::time::Duration;
 
 const NODE: &[Tool] = &[Tool::Node];
 const GO: &[Tool] = &[Tool::Go];
@@ -25,6 +26,14 @@ pub const CASES: &[Case] = &[
         NODE,
         "the server's SETTINGS come before the client's preface",
         server_first,
+    )
+    .of_framing(),
+    Case::new("http2-stalled", NODE, "a stream whose window the client never opens", stalled).of_framing(),
+    Case::new(
+        "nginx-http2-slow",
+        NGINX,
+        "a slow reader, whose PING is answered before what waits",
+        nginx_slow,
     )
     .of_framing(),
     Case::new("go-http2", GO, "Go's HTTP/2 in clear, beside HTTP/1 on the same port", go).of_framing(),
@@ -115,6 +124,45 @@ fn server_first(stage: &mut Stage<'_>) -> Result<()> {
     stage.wait_until_taken(server, &[idle, busy, cut])?;
     let losses = [(Fate::UnansweredRequest, 1), (Fate::TruncatedResponse, 1)];
     lost(stage, server, Cause::StopSignalKilledProcess, &losses)
+}
+
+fn stalled(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::node(stage.tools(), "none http2"))?;
+    // More than the window that every stream has at first.
+    let large = Step::Request(http2::request(1, "/large?bytes=200000"), 1);
+    let stalled = frames(stage, server, &[large.clone()]);
+    let behind = frames(stage, server, &[large, Step::Request(http2::request(3, "/"), 1)]);
+    stage.wait_until_read(&[stalled], 1)?;
+    stage.wait_until_read(&[behind], 2)?;
+    stage.wait_for("beginnings", |stage| {
+        [stalled, behind].iter().all(|id| stage.client(*id).record().answer_begun)
+    })?;
+    stage.wait_until_taken(server, &[stalled, behind])?;
+    lost(stage, server, Cause::StopSignalKilledProcess, &[(Fate::TruncatedResponse, 2)])
+}
+
+fn nginx_slow(stage: &mut Stage<'_>) -> Result<()> {
+    stage.file("large", 1 << 30)?;
+    // Nothing is passed on: any port does.
+    let server = stage.start(Program::nginx_http2(stage.tools(), 1).without_sendfile())?;
+    let ask = |stream| Step::Request(http2::request(stream, "/files/large"), 1);
+    let opening = [http2::wide_windows(), http2::ping()].concat();
+    let steps = [Step::LookAway, Step::Control(opening), ask(1), ask(3), Step::AwaitArrival];
+    let clients: Vec<_> = (0..2).map(|_| frames(stage, server, &steps)).collect();
+    stage.wait_until_played(&clients)?;
+    // Whenever there is room again, the answer to the PING goes before the frames that found none.
+    for _ in 0..3 {
+        for client in &clients {
+            let pause = Step::Wait(Duration::from_millis(20));
+            let again = [Step::Control(http2::ping()), pause.clone(), Step::LookBack, pause, Step::LookAway];
+            stage.client_mut(*client).tell(again);
+        }
+        stage.wait_until_played(&clients)?;
+    }
+    for client in &clients {
+        stage.client_mut(*client).tell([Step::AwaitFin, Step::LookBack]);
+    }
+    lost(stage, server, Cause::ExitedWithoutDrain, &[(Fate::TruncatedResponse, 2)])
 }
 
 fn go(stage: &mut Stage<'_>) -> Result<()> {

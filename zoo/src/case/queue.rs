@@ -4,6 +4,7 @@ use super::Case;
 use crate::client::{Script, Step, get};
 use crate::expect::{Cause, Disposition, Expected};
 use crate::program::Program;
+use crate::server::Reply;
 use crate::stage::{AMPLE, NEVER, Stage, Work, slow};
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
@@ -14,6 +15,9 @@ pub const CASES: &[Case] = &[
     Case::new("unread-behind", &[], "a second request behind one in work", unread_behind),
     Case::new("upload", &[], "a large body, half of it sent", upload),
     Case::new("half-a-head", &[], "half a request head: nobody can know", half_a_head),
+    Case::new("put-off", &[], "handshakes that the listener has put off until data comes", put_off),
+    Case::new("blocked-write", &[], "the answer finds no room, and its writer waits", blocked_write)
+        .of_framing(),
     Case::new("half-closed", &[], "a client that half-closed and waits", half_closed),
 ];
 
@@ -75,6 +79,44 @@ fn half_a_head(stage: &mut Stage<'_>) -> Result<()> {
     stage.stop(server, AMPLE)?;
     let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
     stage.expect(server, expected.severed(Fate::UnansweredRequest, 1));
+    Ok(())
+}
+
+fn put_off(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::own(stage.tools(), "--defer --on-term exit"))?;
+    stage.idle(server, 1)?;
+    stage.in_flight(server, 1, Work::Endless)?;
+    stage.silent(server, 1)?;
+    // They believe to be connected, and ask when nobody listens any more.
+    let late = stage.silent(server, 2)?;
+    stage.send_stop_signal(server, AMPLE)?;
+    stage.finish_stop(server)?;
+    for client in &late {
+        stage.client_mut(*client).tell([get("/")]);
+    }
+    stage.wait_for("their resets", |stage| late.iter().all(|id| stage.client(*id).has_ended()))?;
+    let expected =
+        Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled).unread_were_put_off();
+    stage.expect(server, expected.severed(Fate::UnansweredRequest, 1).severed(Fate::Refused, 2));
+    Ok(())
+}
+
+fn blocked_write(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::own(stage.tools(), "--on-term exit"))?;
+    let bytes = 30_000_000;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n");
+    let ask = get(Reply::new().write(&head).fill(bytes).path());
+    let script = Script::now(vec![Step::LookAway, ask, Step::AwaitArrival]);
+    let clients: Vec<_> = (0..2).map(|_| stage.open(server, script.clone())).collect();
+    stage.wait_until_read(&clients, 1)?;
+    stage.wait_until_played(&clients)?;
+    stage.stop(server, AMPLE)?;
+    for client in &clients {
+        stage.client_mut(*client).tell([Step::LookBack]);
+    }
+    stage.wait_for("what was written", |stage| clients.iter().all(|id| stage.client(*id).has_ended()))?;
+    let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled);
+    stage.expect(server, expected.severed(Fate::TruncatedResponse, 2));
     Ok(())
 }
 

@@ -22,12 +22,37 @@ pub const CASES: &[Case] = &[
     Case::new("tls12-node", NODE, "TLS 1.2: handshakes, answers, requests in flight", node_old).of_framing(),
     Case::new("tls-mutual", NODE, "client certificates: the client's words are the last", mutual)
         .of_framing(),
+    Case::new("tls-lines", NODE, "lines as short as control frames, both versions", lines).of_framing(),
     Case::new("tls-go", GO, "Go's TLS, both versions", go).of_framing(),
     Case::new("tls-nginx-term", NGINX, "nginx in front with TLS, the fast stop", nginx_fast).of_framing(),
     Case::new("tls-nginx-quit", NGINX, "nginx in front with TLS, the graceful stop", nginx_graceful)
         .of_framing(),
     Case::new("tls-nginx-file", NGINX, "a file cut in the middle of a record", nginx_file).of_framing(),
 ];
+
+fn lines(stage: &mut Stage<'_>) -> Result<()> {
+    let server = stage.start(Program::node(stage.tools(), "exit lines").with_tls(stage.tools()))?;
+    let line = |text: &str| Step::Request(format!("{text}\r\n").into_bytes(), 1);
+    let mut idle = Vec::new();
+    let mut busy = Vec::new();
+    for old in [true, false] {
+        let target = target(stage, server, |security| security.old = old);
+        let mut open = |steps: Vec<Step>| stage.open_to(server, target.clone(), Script::lines(steps));
+        for text in ["SET a 1", "SET this is longer than any control frame of HTTP/2"] {
+            let answered = [line(text), Step::AwaitAnswers];
+            idle.push(open([&answered[..], &answered, &answered].concat()));
+            busy.push(open([&answered[..], &[line("WAIT")]].concat()));
+        }
+        open(vec![Step::AwaitSecurity]);
+        busy.push(open(vec![Step::AwaitSecurity, line("WAIT")]));
+    }
+    stage.wait_until_answered(&idle)?;
+    stage.wait_until_taken(server, &[&idle[..], &busy].concat())?;
+    stage.wait_for("the last lines", |stage| {
+        busy.iter().all(|id| stage.reads(*id) == stage.client(*id).record().requests)
+    })?;
+    exits(stage, server, &[(UNANSWERED, busy.len())])
+}
 
 /// The server's address, spoken to as `change` says.
 fn target(stage: &Stage<'_>, server: RunId, change: impl Fn(&mut Security)) -> Target {

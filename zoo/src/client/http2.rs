@@ -87,6 +87,14 @@ pub fn window_update() -> Vec<u8> {
     frame(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes())
 }
 
+/// The widest windows there are: SETTINGS_INITIAL_WINDOW_SIZE, and a WINDOW_UPDATE of the connection.
+pub fn wide_windows() -> Vec<u8> {
+    const WIDEST: u32 = u32::MAX >> 1;
+    let setting = [&4_u16.to_be_bytes()[..], &WIDEST.to_be_bytes()].concat();
+    let more = (WIDEST - 65_535).to_be_bytes();
+    [frame(SETTINGS, 0, 0, &setting), frame(WINDOW_UPDATE, 0, 0, &more)].concat()
+}
+
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;

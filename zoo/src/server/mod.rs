@@ -16,7 +16,7 @@ use clap::{Args, ValueEnum};
 use crowd::Crowd;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +51,9 @@ pub struct ServerArgs {
     /// Share the port with others (SO_REUSEPORT)
     #[arg(long)]
     pub reuse_port: bool,
+    /// Let the kernel put off the end of each handshake until data comes (TCP_DEFER_ACCEPT)
+    #[arg(long)]
+    pub defer: bool,
     /// Never accept a connection
     #[arg(long)]
     pub never_accept: bool,
@@ -76,7 +79,7 @@ pub fn run(arguments: &ServerArgs) -> Result<()> {
     let listener = match arguments.listen_fd {
         // SAFETY: whoever passed the option has left this descriptor open for this process alone.
         Some(descriptor) => unsafe { OwnedFd::from_raw_fd(descriptor) },
-        None => open_listener(arguments.reuse_port)?,
+        None => open_listener(arguments.reuse_port, arguments.defer)?,
     };
     if arguments.workers > 0 {
         return family::run(listener, arguments);
@@ -117,7 +120,7 @@ fn accept_all(listener: &TcpListener, crowd: &Arc<Crowd>, arguments: &ServerArgs
     }
 }
 
-fn open_listener(reuse_port: bool) -> Result<OwnedFd> {
+fn open_listener(reuse_port: bool, defer: bool) -> Result<OwnedFd> {
     let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
     let address: IpAddr = variable("ADDRESS")?.parse().context("ADDRESS")?;
     let port: u16 = variable("PORT")?.parse().context("PORT")?;
@@ -128,8 +131,21 @@ fn open_listener(reuse_port: bool) -> Result<OwnedFd> {
     sockopt::set_socket_reuseport(&socket, reuse_port).context("SO_REUSEPORT")?;
     bind(&socket, &SocketAddr::new(address, port))
         .with_context(|| format!("binding {address} port {port}"))?;
+    if defer {
+        put_off(&socket)?;
+    }
     listen(&socket, 512).context("listening")?;
     Ok(socket)
+}
+
+fn put_off(socket: &OwnedFd) -> Result<()> {
+    let seconds: libc::c_int = 60;
+    let size = size_of_val(&seconds) as libc::socklen_t;
+    let (descriptor, value) = (socket.as_raw_fd(), (&raw const seconds).cast());
+    // SAFETY: the option takes a number of this size, which outlives the call.
+    let result =
+        unsafe { libc::setsockopt(descriptor, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, value, size) };
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()).context("TCP_DEFER_ACCEPT") }
 }
 
 /// One line to standard output, in one write.

@@ -46,6 +46,8 @@ const SEALING_13: u32 = 17;
 /// A WINDOW_UPDATE of HTTP/2, which clients send once so much of an answer has come.
 const WINDOW_UPDATE: u32 = 13;
 const LONG_ANSWER: u32 = 4096;
+/// The frame that acknowledges SETTINGS.
+const ACKNOWLEDGEMENT: u32 = 9;
 
 /// A sealed alert of TLS 1.3. No frame of HTTP/2 makes a record so short.
 pub(super) const ALERT: u32 = 2 + SEALING_13;
@@ -113,7 +115,7 @@ struct Tls {
     first: u32,
     /// 1: the server has sealed what only HTTP/2 is small enough for.
     frames: u8,
-    /// How many requests have come, as far as that matters: up to two.
+    /// How many requests have come, as far as that matters: up to three.
     requests: u8,
     /// The length of the first.
     opening: u16,
@@ -245,12 +247,14 @@ fn client(framing: &mut Framing, kind: u8, length: u32) {
     }
 }
 
-/// Whether a record of the client's is of the length of some WINDOW_UPDATEs, after an answer that asks for them.
+/// Whether a record of the client's is of the length of some WINDOW_UPDATEs, after an answer that asks for them. The
+/// first may follow the acknowledgement of SETTINGS.
 #[inline(always)]
 fn is_updates(own: &Tls, length: u32) -> bool {
     let sealing = if own.flight != 0 { SEALING_13 } else { SEALING_12 };
     let frames = length.wrapping_sub(sealing);
-    let fits = frames.is_multiple_of(WINDOW_UPDATE) && frames <= 10 * WINDOW_UPDATE;
+    let is_early = own.requests <= 2 && frames % WINDOW_UPDATE == ACKNOWLEDGEMENT;
+    let fits = frames <= 10 * WINDOW_UPDATE && (is_early || frames.is_multiple_of(WINDOW_UPDATE));
     own.frames != 0 && own.answered >= LONG_ANSWER && fits
 }
 
@@ -310,7 +314,7 @@ pub(super) fn skipped(framing: &mut Framing, direction: Direction) {
         own.asked = 1;
         own.owed = 1;
         own.answered = 0;
-        own.requests += u8::from(own.requests < 2);
+        own.requests += u8::from(own.requests < 3);
         // Tickets are written together: what came before was an answer.
         own.tickets &= u8::from(own.first == 0);
     }
