@@ -140,13 +140,7 @@ impl Expected {
         self
     }
 
-    /// Requests that the server never read came on connections whose handshake it had put off.
-    pub fn unread_were_put_off(mut self) -> Self {
-        self.construction.unread = Fate::Refused;
-        self
-    }
-
-    /// Requests that the server never read lie in its accept queue.
+    /// Requests that the server never read lie in its accept queue, or came before they could get there.
     pub fn unread_were_queued(mut self) -> Self {
         self.construction.unread = Fate::NeverAccepted;
         self

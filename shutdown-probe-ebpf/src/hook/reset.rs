@@ -73,7 +73,7 @@ pub fn sent(desk: Desk, arguments: *const c_void, packet: Option<Packet>) {
     } else if segment.payload > 0 {
         match closed(&papers.record.tuple) {
             Some(closed) => after_close(papers, closed, &segment, packet),
-            None if sk == 0 => put_off(papers),
+            None if sk == 0 => put_off(papers, segment.payload),
             None => {}
         }
     }
@@ -121,21 +121,39 @@ fn netns(sk: Address, skb: Address) -> u32 {
 
 #[inline(always)]
 fn refused(papers: &mut Papers) {
-    if let Some((_, container)) = ending_listener(papers) {
-        count_refused(container, &papers.record.tuple);
-    }
+    let Some((_, container)) = ending_listener(papers) else { return };
+    container.count_fate(Fate::Refused as u8);
+    let tuple = papers.record.tuple;
+    emit!(container.id, Refused { header: header(kind::REFUSED, container.id), tuple });
 }
+
+/// Sockets count their cookies from 1 on: none has this bit.
+const NO_SOCKET: u64 = 1 << 63;
 
 /// The client believes that its handshake is over; the listener had put off the end of it until data came
 /// (TCP_DEFER_ACCEPT), or had no room for one more, and is gone.
 #[inline(never)]
-fn put_off(papers: &mut Papers) {
+fn put_off(papers: &mut Papers, payload: u32) {
     let Some((listener, container)) = ending_listener(papers) else { return };
     let pending = listener.pending.get();
-    if pending != 0 && listener.sockets.get() == 0 {
-        listener.pending.set(pending - 1);
-        count_refused(container, &papers.record.tuple);
+    if pending == 0 || listener.sockets.get() != 0 {
+        return;
     }
+    listener.pending.set(pending - 1);
+    let record = &mut papers.record;
+    record.fate = Fate::NeverAccepted as u8;
+    record.previous_fate = record.fate;
+    container.count_fate(record.fate);
+    clear(&mut record.evidence);
+    record.evidence.unread = payload;
+    put_process(&mut record.owner, 0, 0);
+    record.header = header(kind::CONNECTION, container.id);
+    record.cookie = record.header.at | NO_SOCKET;
+    record.event = connection_event::ENDED;
+    record.role = role::SERVER;
+    record.old_state = state::SYN_RECV;
+    record.new_state = state::CLOSE;
+    send(container.id, record);
 }
 
 /// Who listened where the segment was going, if the container's end is being told.
@@ -150,12 +168,6 @@ fn ending_listener(papers: &mut Papers) -> Option<(&'static Listener, Known)> {
     let closed_at = listener.closed_at.get();
     let closed_before = closed_at != 0 && closed_at + EARLY_CLOSE_NS < container.began_at();
     if closed_before || !container.is_narrating() { None } else { Some((listener, container)) }
-}
-
-#[inline(always)]
-fn count_refused(container: Known, tuple: &Tuple) {
-    container.count_fate(Fate::Refused as u8);
-    emit!(container.id, Refused { header: header(kind::REFUSED, container.id), tuple: *tuple });
 }
 
 /// The peer's bytes crossed our FIN, or came long after it.

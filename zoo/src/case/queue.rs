@@ -95,9 +95,8 @@ fn put_off(stage: &mut Stage<'_>) -> Result<()> {
         stage.client_mut(*client).tell([get("/")]);
     }
     stage.wait_for("their resets", |stage| late.iter().all(|id| stage.client(*id).has_ended()))?;
-    let expected =
-        Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled).unread_were_put_off();
-    stage.expect(server, expected.severed(Fate::UnansweredRequest, 1).severed(Fate::Refused, 2));
+    let expected = Expected::new(Cause::ExitedWithoutDrain).signal(Disposition::Handled).unread_were_queued();
+    stage.expect(server, expected.severed(Fate::UnansweredRequest, 1).severed(Fate::NeverAccepted, 2));
     Ok(())
 }
 

@@ -176,7 +176,7 @@ impl Client {
         }
         self.record.arrived |= self.looks_away && ready.contains(PollFlags::IN);
         if self.connected && !self.looks_away {
-            self.receive()?;
+            self.receive(usize::MAX)?;
         }
         self.play(now)?;
         if self.connected && !self.has_ended() {
@@ -204,16 +204,20 @@ impl Client {
         Ok(())
     }
 
-    fn receive(&mut self) -> Result<()> {
+    /// Reads what is there, at most so many bytes.
+    fn receive(&mut self, most: usize) -> Result<()> {
         let mut chunk = [0; 64 * 1024];
-        while let Some(stream) = &mut self.stream {
-            match stream.read(&mut chunk) {
+        let mut left = most;
+        while let Some(stream) = self.stream.as_mut().filter(|_| left > 0) {
+            let end = left.min(chunk.len());
+            match stream.read(&mut chunk[..end]) {
                 Ok(0) => {
                     self.responses.end_of_stream();
                     self.note_responses();
                     self.end(End::Fin);
                 }
                 Ok(count) => {
+                    left -= count;
                     self.hear(&chunk[..count])?;
                     continue;
                 }
@@ -314,6 +318,7 @@ impl Client {
                     self.say_owed()?;
                 }
                 Playing::LookAway(away) => self.looks_away = away,
+                Playing::Glance(most) => self.receive(most)?,
                 Playing::Replace(step) => {
                     self.script[0] = step;
                     continue;
@@ -352,7 +357,7 @@ impl Client {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(_) => {
                     self.to_send.clear();
-                    self.receive()?;
+                    self.receive(usize::MAX)?;
                     self.end(End::Reset);
                 }
             }

@@ -49,6 +49,8 @@ pub enum Step {
     LookAway,
     /// Reads again.
     LookBack,
+    /// Reads at most so many of the bytes that are there, looking away or not.
+    Glance(usize),
     /// Closes its own direction only.
     HalfClose,
     /// Closes: FIN.
@@ -144,6 +146,8 @@ pub(super) enum Playing {
     Cancel(usize),
     /// The client stops reading, or reads again.
     LookAway(bool),
+    /// It reads so many bytes.
+    Glance(usize),
     /// This step stands in its place.
     Replace(Step),
     /// Its own direction is closed.
@@ -173,6 +177,7 @@ pub(super) fn play(step: &Step, now: Instant, record: &Record, flushed: bool) ->
         Step::WaitUntil(at) => later_unless(now >= *at),
         Step::LookAway => Playing::LookAway(true),
         Step::LookBack => Playing::LookAway(false),
+        Step::Glance(most) => Playing::Glance(*most),
         // What was sent before goes first.
         Step::HalfClose | Step::Leave | Step::Abort if !flushed => Playing::Later,
         Step::HalfClose => Playing::HalfClose,
