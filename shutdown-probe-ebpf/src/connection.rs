@@ -4,7 +4,7 @@ use crate::container::{Known, of_cgroup};
 use crate::desk::{clear, through_memory};
 use crate::hook::payload::{can_pass_unseen, pass_unseen};
 use crate::kernel::{Task, Tcp};
-use crate::listener::listener;
+use crate::listener::{is_listening_port, listener};
 use crate::maps::{OPEN, Socket};
 use shutdown_probe_common::connection::{Evidence, ListenAddress, Process, flag};
 use shutdown_probe_common::framing::{Direction, Hand, framing_flag};
@@ -40,6 +40,9 @@ pub fn container_of(tcp: Tcp, storage: Option<&Socket>, address: &mut ListenAddr
 #[inline(never)]
 fn container_by_address(tcp: Tcp, address: &mut ListenAddress) -> u64 {
     let own = of_cgroup(tcp.cgroup_id()).unwrap_or(0);
+    if !is_listening_port(tcp.local_port()) {
+        return own;
+    }
     tcp.put_listen_address(address);
     match listener(address) {
         // Another container may listen at the same address by a socket of its own.

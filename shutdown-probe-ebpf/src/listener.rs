@@ -69,8 +69,23 @@ pub fn add_closed_listener(
     listening_at(address)
 }
 
+/// Ports at which some container listens, or did. Most sockets end at another, and need not be looked for.
+static PORTS: Ports = Ports([const { Cell::new(0) }; 1 << 16]);
+
+struct Ports([Cell<u8>; 1 << 16]);
+
+// SAFETY: each CPU reads and writes whole bytes, and nobody takes one back.
+unsafe impl Sync for Ports {}
+
+/// Whether some container may listen at this port.
+#[inline(always)]
+pub fn is_listening_port(port: u16) -> bool {
+    PORTS.0[usize::from(port)].get() != 0
+}
+
 #[inline(always)]
 fn insert(address: &ListenAddress, container: u64, owner: Process, sockets: u64) {
+    PORTS.0[usize::from(address.port)].set(1);
     let listener = Listener {
         container: Cell::new(container),
         creator: Cell::new(container),

@@ -8,8 +8,9 @@ use bytemuck::{Pod, Zeroable};
 /// How many bytes are looked at together.
 pub const WINDOW: usize = 256;
 
-const WORDS: usize = WINDOW / 8;
-const MASK: u32 = WORDS as u32 - 1;
+/// How many words they are.
+pub(super) const WORDS: u32 = WINDOW as u32 / 8;
+const MASK: u32 = WORDS - 1;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const TOPS: u64 = 0x8080_8080_8080_8080;
 /// Words that one search looks at.
@@ -22,7 +23,7 @@ const SEARCHED: u32 = 4;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct Window {
-    words: [u64; WORDS + 1],
+    words: [u64; WORDS as usize + 1],
 }
 
 impl Window {
@@ -37,6 +38,12 @@ impl Window {
     pub(super) fn byte(&self, at: u32) -> u8 {
         let bytes: &Bytes = bytemuck::must_cast_ref(&self.words);
         bytes.meant[at as usize & (WINDOW - 1)]
+    }
+
+    /// The aligned word of this index.
+    #[inline(always)]
+    pub(super) fn aligned(&self, index: u32) -> u64 {
+        u64::from_le(self.words[(index & MASK) as usize])
     }
 
     /// Eight bytes from `at` on, the first of them lowest.
@@ -89,7 +96,7 @@ fn earlier(a: u32, b: u32) -> u32 {
 
 /// The top bit of each byte that is a line feed; bits above the lowest may lie.
 #[inline(always)]
-fn newlines(word: u64) -> u64 {
+pub(super) fn newlines(word: u64) -> u64 {
     let zero = word ^ (ONES * b'\n' as u64);
     zero.wrapping_sub(ONES) & !zero & TOPS
 }
@@ -97,7 +104,7 @@ fn newlines(word: u64) -> u64 {
 /// The index of the byte whose top bit is the lowest of `hits`, which is not 0. BPF has no
 /// instruction that counts zeros.
 #[inline(always)]
-fn lowest(hits: u64) -> u32 {
+pub(super) fn lowest(hits: u64) -> u32 {
     let below = ((hits & hits.wrapping_neg()) >> 7).wrapping_sub(1) & ONES;
     (below.wrapping_mul(ONES) >> 56) as u32
 }

@@ -205,8 +205,9 @@ impl Tcp {
         }
     }
 
+    /// Its own port.
     #[inline(always)]
-    fn local_port(self) -> u16 {
+    pub fn local_port(self) -> u16 {
         u16::from_be(self.local_port_be())
     }
 

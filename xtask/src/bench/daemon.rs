@@ -6,6 +6,7 @@ use super::kernel_objects::{self, Held};
 use super::process::Process;
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
+use serde::Serialize;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,6 +15,23 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whether the daemon follows what connections say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    On,
+    Off,
+}
+
+impl Framing {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::On => &[],
+            Self::Off => &["--protocols", "none"],
+        }
+    }
+}
 
 /// A running daemon whose programs are attached, and which is no container itself.
 #[derive(Debug)]
@@ -25,12 +43,12 @@ pub struct Daemon {
 impl Daemon {
     /// # Errors
     /// When it is not ready within a few seconds; with what it logged.
-    pub fn start(arena: &Arena) -> Result<Self> {
+    pub fn start(arena: &Arena, framing: Framing) -> Result<Self> {
         let address = http::free_address()?;
         let log = arena.directory().join("daemon.log");
         let mut command = arena.command(&arena.daemon_program, &arena.outside())?;
         command.args(["run", "--standalone", "--linger", "1s", "--listen", &address.to_string()]);
-        command.arg("--watch-cgroup").arg(arena.watched());
+        command.arg("--watch-cgroup").arg(arena.watched()).args(framing.arguments());
         command.stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?);
         let mut daemon = Self { process: Process::start("shutdown-probe", &mut command)?, address };
         daemon.wait().with_context(|| format!("the daemon said: {}", logged(&log)))?;

@@ -1,7 +1,7 @@
 //! How long a loss takes to become a metric.
 
 use super::arena::Arena;
-use super::daemon::Daemon;
+use super::daemon::{Daemon, Framing};
 use super::http::sum_of;
 use super::load::Server;
 use super::plan::Plan;
@@ -31,7 +31,7 @@ pub struct Delay {
 /// # Errors
 /// When a loss is not told within a few seconds.
 pub fn measure(arena: &Arena, plan: &Plan) -> Result<Delay> {
-    let daemon = Daemon::start(arena)?;
+    let daemon = Daemon::start(arena, Framing::On)?;
     let upstream = TcpListener::bind(("127.0.0.1", 0))?;
     let series = |signal, name: &str| -> Result<Spread> {
         progress(&format!("delay: {} times {name}", plan.kills));

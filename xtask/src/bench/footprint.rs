@@ -1,7 +1,7 @@
 //! Memory of the daemon and of its maps, and its CPU time when nothing happens.
 
 use super::arena::Arena;
-use super::daemon::Daemon;
+use super::daemon::{Daemon, Framing};
 use super::http::sum_of;
 use super::load::Server;
 use super::plan::Plan;
@@ -52,7 +52,7 @@ pub struct MapMemory {
 /// When the daemon does not report every termination.
 pub fn measure(arena: &Arena, plan: &Plan) -> Result<Footprint> {
     let _server = Server::start(arena, "web", None)?;
-    let daemon = Daemon::start(arena)?;
+    let daemon = Daemon::start(arena, Framing::On)?;
     sleep(SETTLE);
     progress(&format!("footprint: idle for {} s", plan.idle_seconds));
     let before = daemon.process.cpu_time()?;

@@ -5,7 +5,7 @@
 
 use super::afterwards::Afterwards;
 use super::arena::Arena;
-use super::daemon::Daemon;
+use super::daemon::{Daemon, Framing};
 use super::kernel_objects::{Program, held_by};
 use super::load::{Load, Served, Server};
 use super::observer::attach_empty;
@@ -35,6 +35,7 @@ pub struct Hooks {
 pub struct Scenario {
     pub load: Load,
     pub client: Client,
+    pub framing: Framing,
     pub served: Served,
     /// CPU time of server, client and daemon together for a request.
     pub request_cpu_seconds: f64,
@@ -87,15 +88,17 @@ pub fn measure(arena: &Arena, plan: &Plan) -> Result<Hooks> {
     let server = Server::start(arena, "web", None)?;
     progress("hooks: the price of measuring");
     let floor_ns = floor(arena, plan, &server)?;
-    let daemon = Daemon::start(arena)?;
-    let bench = Bench { arena, plan, server: &server, daemon: &daemon, floor_ns };
     let mut scenarios = Vec::new();
-    for client in [Client::Outside, Client::InContainer] {
-        for load in Load::ALL {
-            scenarios.push(bench.scenario(load, client)?);
+    for framing in [Framing::On, Framing::Off] {
+        let daemon = Daemon::start(arena, framing)?;
+        let bench = Bench { arena, plan, server: &server, daemon: &daemon, framing, floor_ns };
+        for client in [Client::Outside, Client::InContainer] {
+            for load in Load::ALL {
+                scenarios.push(bench.scenario(load, client)?);
+            }
         }
+        daemon.end(Signal::TERM)?;
     }
-    daemon.end(Signal::TERM)?;
     Ok(Hooks { floor_ns, scenarios })
 }
 
@@ -122,6 +125,7 @@ struct Bench<'a> {
     plan: &'a Plan,
     server: &'a Server,
     daemon: &'a Daemon,
+    framing: Framing,
     floor_ns: Option<f64>,
 }
 
@@ -140,6 +144,7 @@ impl Bench<'_> {
         Ok(Scenario {
             load,
             client,
+            framing: self.framing,
             served,
             request_cpu_seconds: request_cpu.as_secs_f64() / served.requests as f64,
             hooks: difference(&before, &after, served.requests, self.floor_ns.unwrap_or(0.0)),
@@ -212,7 +217,8 @@ impl fmt::Display for Hooks {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header = format!("{}, client {}", self.load.name(), self.client.name());
+        let framing = if self.framing == Framing::On { "" } else { ", --protocols none" };
+        let header = format!("{}, client {}{framing}", self.load.name(), self.client.name());
         let mut table = Table::new([&header, "events", "ns/event", "events/request", "ns/request"]);
         for hook in self.hooks.iter().filter(|hook| hook.events_per_request >= 0.001) {
             table.row([

@@ -1,7 +1,7 @@
 //! Who looks on while the server works: nobody, the daemon, or one of its peers.
 
 use super::arena::Arena;
-use super::daemon::Daemon;
+use super::daemon::{Daemon, Framing};
 use super::kernel_objects;
 use super::process::Process;
 use anyhow::{Result, bail};
@@ -35,18 +35,22 @@ const EMPTY: &str = "tracepoint:tcp:tcp_rcv_space_adjust { }";
 pub enum Observer {
     Nothing,
     Daemon,
+    /// Without framing.
+    DaemonOfBytes,
     Bpftrace,
     Tcplife,
     Tcpstates,
 }
 
 impl Observer {
-    pub const ALL: [Self; 5] = [Self::Nothing, Self::Daemon, Self::Bpftrace, Self::Tcplife, Self::Tcpstates];
+    pub const ALL: [Self; 6] =
+        [Self::Nothing, Self::Daemon, Self::DaemonOfBytes, Self::Bpftrace, Self::Tcplife, Self::Tcpstates];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Nothing => "nothing (control)",
             Self::Daemon => "shutdown-probe",
+            Self::DaemonOfBytes => "the same, --protocols none",
             Self::Bpftrace => "bpftrace, two counters",
             Self::Tcplife => "tcplife",
             Self::Tcpstates => "tcpstates",
@@ -54,13 +58,13 @@ impl Observer {
     }
 
     pub fn is_peer(self) -> bool {
-        !matches!(self, Self::Nothing | Self::Daemon)
+        !matches!(self, Self::Nothing | Self::Daemon | Self::DaemonOfBytes)
     }
 
     /// What has to be installed for it.
     fn program(self) -> Option<&'static str> {
         match self {
-            Self::Nothing | Self::Daemon => None,
+            Self::Nothing | Self::Daemon | Self::DaemonOfBytes => None,
             Self::Bpftrace => Some("bpftrace"),
             Self::Tcplife => Some("tcplife"),
             Self::Tcpstates => Some("tcpstates"),
@@ -78,15 +82,18 @@ impl Observer {
     pub fn attach(self, arena: &Arena) -> Result<Attached> {
         match self {
             Self::Nothing => Ok(Attached::Nothing),
-            Self::Daemon => {
-                let daemon = Daemon::start(arena)?;
-                sleep(SETTLE);
-                Ok(Attached::Daemon(daemon))
-            }
+            Self::Daemon => daemon(arena, Framing::On),
+            Self::DaemonOfBytes => daemon(arena, Framing::Off),
             Self::Bpftrace => peer(arena, &["bpftrace", "-e", COUNT_TWO]),
             Self::Tcplife | Self::Tcpstates => peer(arena, &[self.program().unwrap_or_default()]),
         }
     }
+}
+
+fn daemon(arena: &Arena, framing: Framing) -> Result<Attached> {
+    let daemon = Daemon::start(arena, framing)?;
+    sleep(SETTLE);
+    Ok(Attached::Daemon(daemon))
 }
 
 /// The cheapest program there can be, at the hook that runs most: what is measured of it is the price of

@@ -1,7 +1,7 @@
 //! What a daemon that was killed leaves in the kernel: nothing, or this fails.
 
 use super::arena::Arena;
-use super::daemon::Daemon;
+use super::daemon::{Daemon, Framing};
 use super::kernel_objects::Held;
 use super::progress;
 use anyhow::{Result, ensure};
@@ -27,7 +27,7 @@ pub struct Remains {
 /// When something is left.
 pub fn measure(arena: &Arena) -> Result<Remains> {
     progress("remains: killing the daemon");
-    let daemon = Daemon::start(arena)?;
+    let daemon = Daemon::start(arena, Framing::On)?;
     let held = daemon.held()?;
     let before = Count::of(&held)?;
     ensure!(
