@@ -130,7 +130,7 @@ pub fn write(fd: RawFd, order: i32) -> isize {
     let from = (order & 0x07FF_FFFF) as usize;
     let head = answer.head();
     let (head, into_body) =
-        head.split_at_checked(from).map_or((&[][..], from - head.len()), |(_, it)| (it, 0));
+        head.split_at_checked(from).map_or_else(|| (&[][..], from - head.len()), |(_, it)| (it, 0));
     if order >> 27 & 1 == Manner::One as i32 {
         // SAFETY: the slice has that many bytes.
         return unsafe { libc::send(fd, head.as_ptr().cast(), head.len(), libc::MSG_NOSIGNAL) };
