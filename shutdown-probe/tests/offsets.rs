@@ -42,7 +42,7 @@ fn members_are_where_each_kernel_has_them() {
         ("task_struct", "start_boottime", [2544, 2784, 2784, 1560, 3224]),
         ("tcp_sock", "write_seq", [1804, 1812, 1636, 1576, 1668]),
         ("tcp_sock", "rcv_nxt", [1416, 1424, 1712, 1664, 1768]),
-        ("tcp_sock", "copied_seq", [1420, 1428, 1472, 1464, 1504]),
+        ("tcp_sock", "copied_seq", [1420, 1428, 1520, 1464, 1504]),
         ("tcp_sock", "snd_una", [1460, 1468, 1720, 1672, 1776]),
         ("sock", "sk_shutdown", [626, 610, 571, 575, 591]),
         ("sock", "sk_cgrp_data", [664, 648, 672, 672, 688]),
