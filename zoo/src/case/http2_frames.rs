@@ -130,7 +130,7 @@ fn stalled(stage: &mut Stage<'_>) -> Result<()> {
     let server = stage.start(Program::node(stage.tools(), "none http2"))?;
     // More than the window that every stream has at first.
     let large = Step::Request(http2::request(1, "/large?bytes=200000"), 1);
-    let stalled: Vec<_> = (0..2).map(|_| frames(stage, server, &[large.clone()])).collect();
+    let stalled: Vec<_> = (0..2).map(|_| frames(stage, server, std::slice::from_ref(&large))).collect();
     stage.wait_until_read(&stalled, 1)?;
     stage.wait_for("beginnings", |stage| stalled.iter().all(|id| stage.client(*id).record().answer_begun))?;
     stage.wait_until_taken(server, &stalled)?;
