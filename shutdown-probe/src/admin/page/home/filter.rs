@@ -60,7 +60,9 @@ fn choice(
     html! {
         label { (label) select name=(name) {
             option value="" { "any" }
-            @for offer in offered { option value=(Shown(offer)) selected[value == Some(offer)] { (Shown(&shown(offer))) } }
+            @for offer in offered {
+                option value=(Shown(offer)) selected[value == Some(offer)] { (Shown(&shown(offer))) }
+            }
         } }
     }
 }

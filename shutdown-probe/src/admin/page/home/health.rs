@@ -49,6 +49,7 @@ pub fn section(shared: &Shared, kept: &[Arc<Termination>]) -> Markup {
                 Stage::Attaching => p { "The probes are being attached." },
                 Stage::Stopping => p { "The daemon is stopping." },
             }
+            p.note { "The same as JSON: " a href="probes" { "probes" } }
         }
     }
 }

@@ -17,7 +17,8 @@ pub fn section(termination: &Termination) -> Markup {
             @if !changes.is_empty() { (settings(changes)) }
             @if let (Some(it), true) = (recommendation, changes.is_empty()) {
                 p.note {
-                    "Recommended preStop sleep: " @if it.pre_stop_seconds == 0 { "none" } @else { (it.pre_stop_seconds) " s" }
+                    "Recommended preStop sleep: "
+                    @if it.pre_stop_seconds == 0 { "none" } @else { (it.pre_stop_seconds) " s" }
                     " (" (Shown(&it.reason)) ")."
                 }
             }
@@ -29,7 +30,10 @@ pub fn section(termination: &Termination) -> Markup {
 fn settings(changes: &[Change]) -> Markup {
     html! {
         dl.settings { @for it in changes {
-            dt { (called(it.setting)) @if let Some(value) = &it.value { ": " strong { (Shown(value)) (unit(it.setting)) } } }
+            dt {
+                (called(it.setting))
+                @if let Some(value) = &it.value { ": " strong { (Shown(value)) (unit(it.setting)) } }
+            }
             dd { (Shown(&it.what)) }
             dd.note { (Shown(&sentence(&it.reason))) "." }
         } }

@@ -115,7 +115,10 @@ fn facts(it: &Termination) -> Markup {
 fn stop_signal(it: &Termination) -> Markup {
     html! {
         @match &it.stop_signal {
-            Some(stop) => { (Shown(&stop.signal)) " to " (Shown(&stop.comm)) " (" (stop.target) "): " (words(stop.disposition.as_str())) },
+            Some(stop) => {
+                (Shown(&stop.signal)) " to " (Shown(&stop.comm)) " (" (stop.target) "): "
+                (words(stop.disposition.as_str()))
+            },
             None => "none",
         }
     }
@@ -162,7 +165,9 @@ fn measured(it: &Termination) -> Markup {
             @if it.measured.complete { p { "Nothing of what it can measure here was missed." } }
             @else { ul { @for reason in &it.measured.reasons { li { (Shown(&sentence(reason))) "." } } } }
             @if unanswered == Some("not_measured") {
-                p.note { "Attempts that came after the pod's network was gone die without an answer: they are not measured." }
+                p.note {
+                    "Attempts that came after the pod's network was gone die without an answer: they are not measured."
+                }
             }
         }
     }

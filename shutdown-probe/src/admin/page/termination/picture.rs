@@ -122,7 +122,8 @@ fn event_line(event: &Event, top: f64, axis: f64, bottom: f64) -> Markup {
             @if event.beyond {
                 text x=(px(event.x + shift)) y=(px(y + 12.0)) text-anchor=(anchor) { (Shown(&event.text)) " →" }
             } @else {
-                path d={ "M" (px(event.x)) " " (px(y + 2.0)) "V" (px(axis - AXIS)) "M" (px(event.x)) " " (px(axis)) "V" (px(bottom)) } {}
+                @let x = px(event.x);
+                path d={ "M" (x) " " (px(y + 2.0)) "V" (px(axis - AXIS)) "M" (x) " " (px(axis)) "V" (px(bottom)) } {}
                 text x=(px(event.x + shift)) y=(px(y + 12.0)) text-anchor=(anchor) { (Shown(&event.text)) }
             }
         }
