@@ -6,7 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// The controllers look at nodes every five seconds.
+const NOTICED: Duration = Duration::from_secs(6);
 
 /// Somebody's session in a container.
 #[derive(Debug)]
@@ -116,9 +119,17 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Waits until the API server answers again.
+    /// Waits until the API server answers again, and pods are scheduled again: a node that could not report is tainted.
     pub fn await_api_server(&mut self) -> Result<()> {
-        self.wait_for("the API server", |stage| stage.kubectl.run(&["get", "--raw", "/readyz"]).is_ok())
+        self.wait_for("the API server", |stage| stage.kubectl.run(&["get", "--raw", "/readyz"]).is_ok())?;
+        // The controllers notice late that it was away, and late that it is back.
+        self.let_pass(NOTICED)?;
+        let ready = ["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=60s"];
+        self.kubectl.run(&ready)?;
+        self.wait_for("the nodes to take pods", |stage| {
+            let taints = ["get", "nodes", "-o", "jsonpath={.items[*].spec.taints[*].effect}"];
+            stage.kubectl.run(&taints).is_ok_and(|taints| !taints.contains("NoSchedule"))
+        })
     }
 
     /// Replaces the daemon's pods, and waits until the new ones observe.

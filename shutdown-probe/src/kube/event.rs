@@ -1,7 +1,7 @@
 //! What we say in the cluster: Events on the pod and on its workload.
 //!
-//! Invariants: what repeats is counted on the Event that is there; there is a limit to how many are written; Events
-//! are a courtesy, so none is waited for.
+//! Invariants: what repeats is counted on the Event that is there; there is a limit to how many are written, and to how
+//! many wait while the API is away; Events are a courtesy, so nothing else waits for them.
 
 use super::Desk;
 use super::access::Need;
@@ -29,6 +29,9 @@ const MESSAGE: usize = 1_024;
 /// hundred pods.
 const BURST: u32 = 100;
 const REFILL: Duration = Duration::from_secs(5);
+/// How often an API that could not be reached is tried again, and for how long an Event is news.
+const AGAIN: Duration = Duration::from_secs(5);
+const STALE: Duration = Duration::from_secs(900);
 /// How much of an object's name is left in that of an Event.
 const NAME: usize = 220;
 /// How long the same is counted on one Event; the API forgets Events after an hour.
@@ -182,24 +185,75 @@ struct Written {
     at: Instant,
 }
 
+/// An Event that the API could not be reached for.
+struct Unsaid {
+    sayable: Sayable,
+    about: ObjectReference,
+    since: Instant,
+}
+
+/// What is written, and what waits for the API.
+struct Clerk {
+    desk: Desk,
+    node: String,
+    written: HashMap<u64, Written>,
+    unsaid: VecDeque<Unsaid>,
+}
+
 /// Writes what it is given, for ever.
 pub(crate) async fn say(desk: Desk, mut sayables: mpsc::Receiver<Sayable>, node: String, wanted: bool) {
     // Apart, so that a storm of pods does not keep their workload from being told of.
     let mut pods = Allowance::new(Instant::now());
     let mut workloads = Allowance::new(Instant::now());
-    let mut written: HashMap<u64, Written> = HashMap::new();
-    while let Some(sayable) = sayables.recv().await {
-        if !wanted {
-            continue;
-        }
-        for about in objects(&desk, &sayable) {
-            let allowance = if about.kind.as_deref() == Some("Pod") { &mut pods } else { &mut workloads };
-            if !allowance.take(Instant::now()) {
-                desk.unsaid.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let mut clerk = Clerk { desk, node, written: HashMap::new(), unsaid: VecDeque::new() };
+    loop {
+        let sayable = tokio::select! {
+            sayable = sayables.recv() => sayable,
+            () = tokio::time::sleep(AGAIN), if !clerk.unsaid.is_empty() => {
+                clerk.try_again().await;
                 continue;
             }
-            write(&desk, &mut written, &sayable, about, &node).await;
+        };
+        let Some(sayable) = sayable else { return };
+        for about in if wanted { objects(&clerk.desk, &sayable) } else { Vec::new() } {
+            let allowance = if about.kind.as_deref() == Some("Pod") { &mut pods } else { &mut workloads };
+            if allowance.take(Instant::now()) {
+                clerk.take(Unsaid { sayable: sayable.clone(), about, since: Instant::now() }).await;
+            } else {
+                clerk.lose();
+            }
         }
+    }
+}
+
+impl Clerk {
+    /// Writes it now, or when the API can be reached again. Whoever waits already goes first.
+    async fn take(&mut self, event: Unsaid) {
+        if !self.unsaid.is_empty() || !self.write(&event).await {
+            if self.unsaid.len() >= REMEMBERED {
+                self.lose();
+            } else {
+                self.unsaid.push_back(event);
+            }
+        }
+    }
+
+    async fn try_again(&mut self) {
+        while let Some(event) = self.unsaid.pop_front() {
+            if event.since.elapsed() > STALE {
+                self.lose();
+            } else if !self.write(&event).await {
+                return self.unsaid.push_front(event);
+            }
+        }
+    }
+
+    fn lose(&self) {
+        self.desk.unsaid.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    async fn write(&mut self, event: &Unsaid) -> bool {
+        write(&self.desk, &mut self.written, &event.sayable, event.about.clone(), &self.node).await
     }
 }
 
@@ -228,41 +282,51 @@ fn objects(desk: &Desk, sayable: &Sayable) -> Vec<ObjectReference> {
     std::iter::once(pod).chain(workload).collect()
 }
 
+/// Whether the API has answered, whatever it said.
 async fn write(
     desk: &Desk,
     written: &mut HashMap<u64, Written>,
     sayable: &Sayable,
     about: ObjectReference,
     node: &str,
-) {
+) -> bool {
     let mut hasher = DefaultHasher::new();
     (&about.uid, sayable.reason, &sayable.pod.2).hash(&mut hasher);
     let key = hasher.finish();
     written.retain(|_, event| event.at.elapsed() < SAME);
     let events: Api<Event> = Api::namespaced(desk.client.clone(), &sayable.namespace);
     if let Some(event) = written.get_mut(&key) {
-        event.count += 1;
         let now = Time(Timestamp::now());
-        let patch = json!({"count": event.count, "lastTimestamp": now, "message": sayable.message});
+        let count = event.count + 1;
+        let patch = json!({"count": count, "lastTimestamp": now, "message": sayable.message});
         let (parameters, patch) = (PatchParams::default(), Patch::Merge(patch));
-        let sent = events.patch(&event.name, &parameters, &patch);
-        if let Ok(outcome) = tokio::time::timeout(PATIENCE, sent).await {
-            let is_gone = matches!(&outcome, Err(kube::Error::Api(status)) if status.code == 404);
-            note(desk, &outcome);
-            if !is_gone {
-                return;
-            }
+        let outcome = patient(events.patch(&event.name, &parameters, &patch)).await;
+        note(desk, &outcome);
+        let is_gone = matches!(&outcome, Err(kube::Error::Api(status)) if status.code == 404);
+        if !is_gone {
+            event.count = if outcome.is_ok() { count } else { event.count };
+            return is_answer(&outcome);
         }
     }
     let event = compose(sayable, about, node);
     let name = event.metadata.name.clone().unwrap_or_default();
-    let parameters = PostParams::default();
-    let sent = events.create(&parameters, &event);
-    let Ok(outcome) = tokio::time::timeout(PATIENCE, sent).await else { return };
+    let outcome = patient(events.create(&PostParams::default(), &event)).await;
     note(desk, &outcome);
     if outcome.is_ok() && written.len() < REMEMBERED {
         written.insert(key, Written { name, count: 1, at: Instant::now() });
     }
+    is_answer(&outcome)
+}
+
+/// Somebody who does not answer cannot be reached.
+async fn patient(request: impl Future<Output = Result<Event, kube::Error>>) -> Result<Event, kube::Error> {
+    let late = |_| Err(kube::Error::Service("it does not answer".into()));
+    tokio::time::timeout(PATIENCE, request).await.unwrap_or_else(late)
+}
+
+/// A refusal is one, too: asking again would not change it.
+const fn is_answer(outcome: &Result<Event, kube::Error>) -> bool {
+    matches!(outcome, Ok(_) | Err(kube::Error::Api(_)))
 }
 
 fn note(desk: &Desk, outcome: &Result<Event, kube::Error>) {

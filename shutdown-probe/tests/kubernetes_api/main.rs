@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 use server::Server;
 use shutdown_probe::admin::ProbeStatus;
 use shutdown_probe::kube::access::Access;
+use shutdown_probe::kube::event::Sayable;
 use shutdown_probe::kube::{self, Settings};
 use shutdown_probe_core::Input;
 use shutdown_probe_core::kubernetes::Pod;
 use shutdown_probe_core::kubernetes::pod::Change;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, Sender};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Longer than any machine needs, and than the watcher waits before it tries again.
@@ -21,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The daemon's end.
 struct Daemon {
     inputs: Receiver<Input>,
+    events: Sender<Sayable>,
     access: Arc<Access>,
     _stop: DropGuard,
 }
@@ -28,11 +30,11 @@ struct Daemon {
 impl Daemon {
     fn of(server: &Server) -> Self {
         let kubeconfig = Some(server.kubeconfig());
-        let settings = Settings { node: "node-a".into(), own_pod: None, kubeconfig, events: false };
+        let settings = Settings { node: "node-a".into(), own_pod: None, kubeconfig, events: true };
         let (link, worker) = kube::link(settings);
         let stop = CancellationToken::new();
         tokio::spawn(worker.run(stop.clone()));
-        Self { inputs: link.inputs, access: link.access, _stop: stop.drop_guard() }
+        Self { inputs: link.inputs, events: link.events, access: link.access, _stop: stop.drop_guard() }
     }
 
     /// The next pod, or the uid of one that is gone.
@@ -205,6 +207,32 @@ async fn an_api_that_nobody_serves_is_said_once_and_tried_again() {
     assert_eq!(daemon.access.changes(), changes, "the same is no news");
     server.come(shutdown_probe::admin::bind(address).expect("its port is free again"));
     assert_eq!(daemon.pod().await.name, "web-1");
+}
+
+#[tokio::test]
+async fn an_event_waits_for_an_api_that_is_away_and_is_written_once() {
+    let (server, listener) = Server::away();
+    let address = server.address;
+    drop(listener);
+    let daemon = Daemon::of(&server);
+    let sayable = Sayable {
+        namespace: "shop".into(),
+        pod: ("web-1".into(), "uid-web-1".into(), "app".into()),
+        workload: None,
+        reason: "SeveredConnections",
+        message: "Container app severed 3 connections.".into(),
+    };
+    daemon.events.send(sayable).await.expect("the link is open");
+    daemon.verdict("kubernetes_own_events", "broken").await;
+    server.come(shutdown_probe::admin::bind(address).expect("its port is free again"));
+    let written = || server.asked("POST /api/v1/namespaces/shop/events");
+    let until = Instant::now() + PATIENCE;
+    while written() == 0 {
+        assert!(Instant::now() < until, "the Event was never written");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(written(), 1, "what was answered is not asked again");
 }
 
 #[tokio::test]
