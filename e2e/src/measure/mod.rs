@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// How often a loss is waited for until it is an Event. Two are written for each, and no more than 25 at once.
 const TIMES: usize = 12;
+/// How long after its start the daemon is at rest, and the kubelet has looked at it.
+const SETTLED: Duration = Duration::from_secs(20);
 /// How many pods are deleted at once.
 const CROWD: usize = 100;
 
@@ -60,6 +62,8 @@ pub fn run(cli: &Cli, shared: &Shared, daemon: &Daemon) -> Result<bool> {
 
 impl Bench<'_> {
     fn idle(&self) -> Result<()> {
+        // What a start asks is not what rest asks.
+        std::thread::sleep(SETTLED);
         let before = usage::read(self.kubectl)?;
         let mark = self.requests.as_ref().map(Requests::mark).transpose()?;
         std::thread::sleep(self.idle);

@@ -20,6 +20,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
 /// Who says it.
 const COMPONENT: &str = "shutdown-probe";
@@ -29,8 +30,8 @@ const MESSAGE: usize = 1_024;
 /// hundred pods.
 const BURST: u32 = 100;
 const REFILL: Duration = Duration::from_secs(5);
-/// How often an API that could not be reached is tried again, and for how long an Event is news.
-const AGAIN: Duration = Duration::from_secs(5);
+/// How often what could not be written is tried again, and for how long an Event is news.
+const AGAIN: Duration = Duration::from_secs(3);
 const STALE: Duration = Duration::from_secs(900);
 /// How much of an object's name is left in that of an Event.
 const NAME: usize = 220;
@@ -198,35 +199,57 @@ struct Clerk {
     node: String,
     written: HashMap<u64, Written>,
     unsaid: VecDeque<Unsaid>,
+    /// About workloads whose uid is not known yet: who owns a pod's owner is asked when the pod ends.
+    unknown: VecDeque<(Sayable, Instant)>,
+    pods: Allowance,
+    workloads: Allowance,
 }
 
 /// Writes what it is given, for ever.
 pub(crate) async fn say(desk: Desk, mut sayables: mpsc::Receiver<Sayable>, node: String, wanted: bool) {
     // Apart, so that a storm of pods does not keep their workload from being told of.
-    let mut pods = Allowance::new(Instant::now());
-    let mut workloads = Allowance::new(Instant::now());
-    let mut clerk = Clerk { desk, node, written: HashMap::new(), unsaid: VecDeque::new() };
+    let [pods, workloads] = [(); 2].map(|()| Allowance::new(Instant::now()));
+    let (written, unsaid, unknown) = (HashMap::new(), VecDeque::new(), VecDeque::new());
+    let mut clerk = Clerk { desk, node, written, unsaid, unknown, pods, workloads };
+    let mut again = tokio::time::interval(AGAIN);
+    again.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let sayable = tokio::select! {
-            sayable = sayables.recv() => sayable,
-            () = tokio::time::sleep(AGAIN), if !clerk.unsaid.is_empty() => {
-                clerk.try_again().await;
-                continue;
-            }
-        };
-        let Some(sayable) = sayable else { return };
-        for about in if wanted { objects(&clerk.desk, &sayable) } else { Vec::new() } {
-            let allowance = if about.kind.as_deref() == Some("Pod") { &mut pods } else { &mut workloads };
-            if allowance.take(Instant::now()) {
-                clerk.take(Unsaid { sayable: sayable.clone(), about, since: Instant::now() }).await;
-            } else {
-                clerk.lose();
-            }
+        tokio::select! {
+            sayable = sayables.recv() => match sayable {
+                None => return,
+                Some(sayable) if wanted => clerk.say(sayable).await,
+                Some(_) => {}
+            },
+            _ = again.tick(), if clerk.has_to_try_again() => clerk.try_again().await,
         }
     }
 }
 
 impl Clerk {
+    async fn say(&mut self, sayable: Sayable) {
+        self.say_about(pod(&sayable), &sayable).await;
+        match workload(&self.desk, &sayable) {
+            Some(workload) => self.say_about(workload, &sayable).await,
+            None if sayable.workload.is_none() => {}
+            None if self.unknown.len() >= REMEMBERED => self.lose(),
+            None => self.unknown.push_back((sayable, Instant::now())),
+        }
+    }
+
+    async fn say_about(&mut self, about: ObjectReference, sayable: &Sayable) {
+        let is_pod = about.kind.as_deref() == Some("Pod");
+        let allowance = if is_pod { &mut self.pods } else { &mut self.workloads };
+        if allowance.take(Instant::now()) {
+            self.take(Unsaid { sayable: sayable.clone(), about, since: Instant::now() }).await;
+        } else {
+            self.lose();
+        }
+    }
+
+    fn has_to_try_again(&self) -> bool {
+        !self.unsaid.is_empty() || !self.unknown.is_empty()
+    }
+
     /// Writes it now, or when the API can be reached again. Whoever waits already goes first.
     async fn take(&mut self, event: Unsaid) {
         if !self.unsaid.is_empty() || !self.write(&event).await {
@@ -239,6 +262,13 @@ impl Clerk {
     }
 
     async fn try_again(&mut self) {
+        for (sayable, since) in std::mem::take(&mut self.unknown) {
+            match workload(&self.desk, &sayable) {
+                Some(workload) => self.say_about(workload, &sayable).await,
+                None if since.elapsed() > STALE => self.lose(),
+                None => self.unknown.push_back((sayable, since)),
+            }
+        }
         while let Some(event) = self.unsaid.pop_front() {
             if event.since.elapsed() > STALE {
                 self.lose();
@@ -257,29 +287,30 @@ impl Clerk {
     }
 }
 
-/// The pod, and the workload where its uid is known.
-fn objects(desk: &Desk, sayable: &Sayable) -> Vec<ObjectReference> {
+fn pod(sayable: &Sayable) -> ObjectReference {
     let (name, uid, container) = &sayable.pod;
-    let namespace = Some(sayable.namespace.clone());
-    let pod = ObjectReference {
+    ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("Pod".to_owned()),
         name: Some(name.clone()),
         uid: Some(uid.clone()),
-        namespace: namespace.clone(),
+        namespace: Some(sayable.namespace.clone()),
         field_path: Some(format!("spec.containers{{{container}}}")),
         ..ObjectReference::default()
-    };
-    let target = sayable.workload.as_ref().and_then(|it| desk.targets.get(&sayable.namespace, it));
-    let workload = target.map(|target| ObjectReference {
+    }
+}
+
+/// The workload, where its uid is known.
+fn workload(desk: &Desk, sayable: &Sayable) -> Option<ObjectReference> {
+    let target = desk.targets.get(&sayable.namespace, sayable.workload.as_ref()?)?;
+    Some(ObjectReference {
         api_version: Some(api_version(&target.kind).to_owned()),
         kind: Some(target.kind),
         name: Some(target.name),
         uid: Some(target.uid),
-        namespace,
+        namespace: Some(sayable.namespace.clone()),
         ..ObjectReference::default()
-    });
-    std::iter::once(pod).chain(workload).collect()
+    })
 }
 
 /// Whether the API has answered, whatever it said.

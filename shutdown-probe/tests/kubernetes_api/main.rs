@@ -215,24 +215,48 @@ async fn an_event_waits_for_an_api_that_is_away_and_is_written_once() {
     let address = server.address;
     drop(listener);
     let daemon = Daemon::of(&server);
-    let sayable = Sayable {
-        namespace: "shop".into(),
-        pod: ("web-1".into(), "uid-web-1".into(), "app".into()),
-        workload: None,
-        reason: "SeveredConnections",
-        message: "Container app severed 3 connections.".into(),
-    };
-    daemon.events.send(sayable).await.expect("the link is open");
+    daemon.events.send(sayable(None)).await.expect("the link is open");
     daemon.verdict("kubernetes_own_events", "broken").await;
     server.come(shutdown_probe::admin::bind(address).expect("its port is free again"));
-    let written = || server.asked("POST /api/v1/namespaces/shop/events");
+    written(&server, 1).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    written(&server, 1).await;
+}
+
+fn sayable(workload: Option<(&str, &str)>) -> Sayable {
+    Sayable {
+        namespace: "shop".into(),
+        pod: ("web-1".into(), "uid-web-1".into(), "app".into()),
+        workload: workload.map(|(kind, name)| (kind.into(), name.into())),
+        reason: "SeveredConnections",
+        message: "Container app severed 3 connections.".into(),
+    }
+}
+
+/// So many Events, and no more.
+async fn written(server: &Server, count: usize) {
     let until = Instant::now() + PATIENCE;
-    while written() == 0 {
-        assert!(Instant::now() < until, "the Event was never written");
+    loop {
+        let found = server.asked("POST /api/v1/namespaces/shop/events");
+        assert!(found <= count && Instant::now() < until, "{found} of {count} Events");
+        if found == count {
+            return;
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    assert_eq!(written(), 1, "what was answered is not asked again");
+}
+
+#[tokio::test]
+async fn a_workload_is_told_of_when_it_is_known_who_it_is() {
+    let server = Server::start(vec![pod("web-1")]);
+    owners(&server, "6", "7");
+    let mut daemon = Daemon::of(&server);
+    daemon.pod().await;
+    server.watched().await;
+    daemon.events.send(sayable(Some(("Deployment", "web")))).await.expect("the link is open");
+    written(&server, 1).await;
+    server.event("MODIFIED", &deleted("web-1", 0));
+    written(&server, 2).await;
 }
 
 #[tokio::test]
