@@ -137,6 +137,20 @@ fn a_server_that_drains_and_then_reraises_is_clean() {
 }
 
 #[test]
+fn a_worker_that_drains_and_then_reraises_is_clean() {
+    // uvicorn with workers: the master closes the listener, and each worker ends by its signal once it has drained.
+    let mut script = Script::serving(2);
+    script.at(1_000).sigterm(Handler::Installed).at(1_050);
+    script.signal(SIGTERM, 2, |signal| signal.sender = Sender::Inside);
+    script.at(1_250).ended(5001, Fate::Drained, |connection| {
+        (connection.owner, connection.by_death) = (Some(process(2)), false);
+    });
+    script.at(1_300).reraise(2).exit(2, None, Some(SIGTERM));
+    script.at(1_350).listener(1, false, false).exit(1, Some(0), None).empty();
+    assert_eq!(script.report().cause, Cause::Clean);
+}
+
+#[test]
 fn a_wrapper_that_does_not_forward() {
     let mut script = Script::serving(2);
     script.at(10_000).sigterm_dropped();

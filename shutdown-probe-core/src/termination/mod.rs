@@ -35,6 +35,9 @@ pub(crate) use verdict::Subject;
 const SAME_ACT: Duration = Duration::from_millis(100);
 /// A handler that re-raises within this time has done nothing else.
 const AT_ONCE: Duration = Duration::from_millis(500);
+/// One that has let go of a connection meanwhile, and took longer than this, has drained: a worker does not close its
+/// master's listener.
+const AT_ONCE_LETTING_GO: Duration = Duration::from_millis(50);
 /// A deletion that is heard of so soon after the stop signal is what sent it.
 const HEARD_LATE: Duration = Duration::from_secs(2);
 /// How many processes are remembered by identity.
@@ -52,6 +55,8 @@ struct Received {
     reraised: bool,
     /// It did so at once, before a listener was closed: it did not drain, it wants the default action.
     wants_default_action: bool,
+    /// It has closed a connection by its will since.
+    let_go: bool,
 }
 
 /// The stop signal from outside with which it all began.
@@ -254,8 +259,13 @@ impl Termination {
     fn receive(&mut self, signal: Signal) {
         let Some(received) = self.received.get_mut(&signal.target) else {
             if self.received.len() < PROCESSES {
-                let first =
-                    Received { signal, delivered: false, reraised: false, wants_default_action: false };
+                let first = Received {
+                    signal,
+                    delivered: false,
+                    reraised: false,
+                    wants_default_action: false,
+                    let_go: false,
+                };
                 self.received.insert(first.signal.target, first);
             }
             return;
@@ -263,7 +273,8 @@ impl Termination {
         // Whoever wants the default action installs it first; a master may signal its whole group, itself included.
         let by_itself = signal.sender == Sender::Inside && signal.sender_process == Some(signal.target);
         let asks_for_default = signal.signal == received.signal.signal && signal.handler == Handler::Default;
-        let at_once = signal.at.since(received.signal.at) < AT_ONCE;
+        let limit = if received.let_go { AT_ONCE_LETTING_GO } else { AT_ONCE };
+        let at_once = signal.at.since(received.signal.at) < limit;
         if by_itself && asks_for_default && !received.reraised {
             received.reraised = true;
             received.wants_default_action = at_once && !self.listener_closed;
@@ -365,6 +376,8 @@ impl Termination {
             }
             let by_will = !connection.by_death && !matches!(fate, Fate::PeerClosed | Fate::PeerAborted);
             self.acted |= by_will && self.stop.is_some();
+            let owner = connection.owner.and_then(|owner| self.received.get_mut(&owner));
+            owner.into_iter().for_each(|received| received.let_go |= by_will);
         }
         if fate.is_severed() {
             self.timeline.severed(connection.at, fate, connection.peer);

@@ -86,7 +86,7 @@ impl Scene<'_> {
         if let Some(status) = self.container.status() {
             return Err(io::Error::other(format!("it ended by itself before it was stopped ({status})")));
         }
-        let stopped = self.strike(self.plan.signal).await?;
+        let stopped = self.strike(self.plan.signal, true).await?;
         self.ask_again();
         let (killed, shortened) = self.wait_for_end(stopped, calm).await?;
         let ended = Instant::now();
@@ -109,9 +109,9 @@ impl Scene<'_> {
         }
     }
 
-    /// Sends requests, and the signal while they are in the server's hands.
-    async fn strike(&self, signal: u32) -> io::Result<Instant> {
-        let Some((crowd, cost, volley)) = self.load else {
+    /// Sends requests, if they are to be in flight, and the signal while they are in the server's hands.
+    async fn strike(&self, signal: u32, in_flight: bool) -> io::Result<Instant> {
+        let Some((crowd, cost, volley)) = self.load.filter(|_| in_flight) else {
             return self
                 .send(signal, Duration::ZERO, || true)
                 .await
@@ -165,7 +165,11 @@ impl Scene<'_> {
             shortened |= stopped.elapsed() > UNHEEDED && self.is_unheeded();
             if shortened || Instant::now() + calm >= deadline {
                 self.calm_down(calm).await;
-                let killed = self.strike(SIGKILL).await?;
+                // Clients that have not asked since the stop signal do not begin to now: it would let a server go that
+                // waits for idle connections.
+                let still_asked =
+                    shortened || self.load.is_some_and(|(_, cost, _)| cost.leaves_time_to_think());
+                let killed = self.strike(SIGKILL, still_asked).await?;
                 self.container.ended().await;
                 return Ok((Some(killed), shortened));
             }

@@ -32,7 +32,9 @@ use progress::Progress;
 use report::Document;
 use round::Round;
 use sandbox::Ground;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use verdict::Judged;
 
@@ -44,27 +46,18 @@ const LINGER: Duration = Duration::from_millis(500);
 /// # Errors
 /// [`Exit::NotMeasured`], with the reason; [`Exit::CannotWrite`].
 pub fn run(args: CheckArgs, out: &mut impl Write) -> Result<Exit, Failure> {
-    let (json, junit) = (args.json, args.junit.clone());
+    let (json, junit_path) = (args.json, args.junit.clone());
     let plan = Plan::check(args)?;
+    // Before anything is measured: who waits for a file should not wait in vain.
+    let junit = junit_path.map(|path| JunitFile::create(&path)).transpose()?;
     let outcome = measure(&plan).map_err(not_measured);
     let in_actions = std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true");
-    if let Some(path) = junit {
-        let xml = match &outcome {
-            Ok(document) => report::junit(document),
-            Err(failure) => report::junit_error(&plan.command_line(), &failure.to_string()),
-        };
-        let unable = || format!("cannot write {}", path.display());
-        std::fs::write(&path, xml).or_exit(Exit::CannotWrite, unable)?;
-    }
-    let document = match outcome {
-        Ok(document) => document,
-        Err(failure) => {
-            if in_actions {
-                eprint!("{}", report::failure_annotation(&failure.to_string()));
-            }
-            return Err(failure);
+    let written = junit.map_or(Ok(()), |file| file.write(&plan, outcome.as_ref()));
+    let document = outcome.inspect_err(|failure| {
+        if in_actions {
+            eprint!("{}", report::failure_annotation(&failure.to_string()));
         }
-    };
+    })?;
     if json {
         serde_json::to_writer_pretty(&mut *out, &document)
             .map_err(|error| Failure::cannot_write(error.into()))?;
@@ -76,7 +69,36 @@ pub fn run(args: CheckArgs, out: &mut impl Write) -> Result<Exit, Failure> {
         // The runner looks for them on either stream; standard output may be JSON.
         eprint!("{}", report::annotations(&document));
     }
-    Ok(if document.passes() { Exit::Success } else { Exit::No })
+    match written {
+        Err(failure) if document.passes() => Err(failure),
+        Err(failure) => {
+            eprintln!("shutdown-probe: {failure}");
+            Ok(Exit::No)
+        }
+        Ok(()) => Ok(if document.passes() { Exit::Success } else { Exit::No }),
+    }
+}
+
+/// The JUnit report's file, open.
+struct JunitFile(PathBuf, File);
+
+impl JunitFile {
+    fn create(path: &Path) -> Result<Self, Failure> {
+        let file = File::create(path).or_exit(Exit::NotMeasured, || cannot_write(path))?;
+        Ok(Self(path.to_owned(), file))
+    }
+
+    fn write(mut self, plan: &Plan, outcome: Result<&Document, &Failure>) -> Result<(), Failure> {
+        let xml = match outcome {
+            Ok(document) => report::junit(document),
+            Err(failure) => report::junit_error(&plan.command_line(), &failure.to_string()),
+        };
+        self.1.write_all(xml.as_bytes()).or_exit(Exit::NotMeasured, || cannot_write(&self.0))
+    }
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write the JUnit report {}", path.display())
 }
 
 /// Removes what a killed check left behind.
@@ -150,11 +172,10 @@ async fn rounds(
     progress: &Progress,
 ) -> Result<(Vec<Round>, Vec<Judged>), Failure> {
     let began = Instant::now();
-    let (mut rounds, mut judged) = (Vec::new(), Vec::new());
+    let (mut rounds, mut judged): (Vec<Round>, Vec<Judged>) = (Vec::new(), Vec::new());
     while verdict::needs_another(&judged, plan, began) {
         let name = format!("run-{}", rounds.len() + 1);
-        let known = rounds.iter().find_map(|round: &Round| round.cost);
-        let round = round::play(&name, plan, ground, observer, progress, known).await?;
+        let round = round::play(&name, plan, ground, observer, progress, rounds.first()).await?;
         if round.termination.is_none() {
             let message =
                 "the probe saw nothing of the shutdown; `shutdown-probe doctor` says what may be missing";

@@ -55,7 +55,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "COMMAND", help_heading = "The load")]
     pub load_command: Option<String>,
 
-    /// The port that serves [default: the first on which something answers HTTP]
+    /// The port that serves [default: the one that answers HTTP]
     #[arg(long, value_name = "PORT", help_heading = "The service")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
@@ -195,7 +195,8 @@ fn variable(text: &str) -> Result<(String, String), Failure> {
     }
 }
 
-fn quoted(word: &str) -> String {
+/// A word as one would type it for a shell.
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+?&".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()

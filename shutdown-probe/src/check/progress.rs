@@ -3,6 +3,9 @@
 use crate::output::console::escape::escape;
 use std::io::{IsTerminal, Write};
 
+/// What surely fits on a line of a terminal.
+const WIDTH: usize = 78;
+
 /// Where progress is told.
 #[derive(Debug)]
 pub struct Progress {
@@ -23,6 +26,8 @@ impl Progress {
             return;
         }
         let text = escape(text);
+        // What is longer than the line could not be taken away again.
+        let text: String = if self.replaces { text.chars().take(WIDTH).collect() } else { text.into_owned() };
         let mut err = std::io::stderr().lock();
         // Progress that cannot be shown is no reason to stop.
         let _ = if self.replaces { write!(err, "\r\x1b[2K{text}") } else { writeln!(err, "{text}") };

@@ -45,7 +45,7 @@ pub struct Round {
     pub status: Option<ExitStatus>,
 }
 
-/// Plays one run. `known`: what a request cost in an earlier one.
+/// Plays one run. `known`: an earlier one, from which its port and the cost of a request are known.
 ///
 /// # Errors
 /// [`Exit::NotMeasured`], with what the service did instead of serving.
@@ -55,21 +55,29 @@ pub async fn play(
     ground: &Ground,
     observer: &Observer,
     progress: &Progress,
-    known: Option<Cost>,
+    known: Option<&Round>,
 ) -> Result<Round, Failure> {
     progress.say(&format!("{name}: starting {}", plan.command_line()));
     let container = Container::start(ground, name, plan)?;
-    let service = discover::wait(&container, plan).await?;
-    let runtime = runtime::recognise(&container, service.process);
+    let service = discover::wait(&container, plan, known.map(|round| round.service.address.port())).await?;
+    let runtime = runtime::recognise(&container, service.process, service.software.as_deref());
     progress.say(&format!("{name}: {} answers on {}", runtime.name(), service.address));
     let (cost, moments, exchanges) = match &plan.args.load_command {
         None => {
-            let (cost, moments, exchanges) =
-                under_own_load(name, plan, &container, &service, observer, progress, known).await?;
+            let (cost, moments, exchanges) = under_own_load(
+                name,
+                plan,
+                &container,
+                &service,
+                observer,
+                progress,
+                known.and_then(|round| round.cost),
+            )
+            .await?;
             (Some(cost), moments, exchanges)
         }
         Some(command) => {
-            let load = UserLoad::start(ground, command, service.address)?;
+            let load = UserLoad::start(ground, command, &service)?;
             progress.say(&format!("{name}: the load command runs"));
             sleep(USER_WARM_UP).await;
             load.check()?;
@@ -99,8 +107,10 @@ async fn under_own_load(
     let cost = match known {
         Some(known) => known,
         None => learn(service.address, &crowd.asking(), wanted).await.map_err(|seen| {
-            let message = format!("GET {} on {}: {}", args.path, service.address, seen.in_words());
-            Failure::new(Exit::NotMeasured, message)
+            let ended =
+                container.status().map_or_else(String::new, |status| format!("; it has ended ({status})"));
+            let asked = format!("{wanted} x GET {} on {} at once", args.path, service.address);
+            discover::failed(format!("{asked}: {}{ended}", seen.in_words()), container)
         })?,
     };
     crowd.order(|orders| orders.pools_ask = cost.leaves_time_to_think());

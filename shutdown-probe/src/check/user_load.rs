@@ -1,9 +1,9 @@
 //! A load that somebody else wrote, run beside the service.
 
+use super::discover::Service;
 use super::sandbox::{Ground, tree};
 use crate::exit::{Exit, Failure, OrExit};
 use std::fs;
-use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -21,15 +21,16 @@ impl UserLoad {
     ///
     /// # Errors
     /// [`Exit::NotMeasured`] where it cannot be started.
-    pub fn start(ground: &Ground, line: &str, service: SocketAddr) -> Result<Self, Failure> {
+    pub fn start(ground: &Ground, line: &str, service: &Service) -> Result<Self, Failure> {
         let directory = ground.directory().join("load");
         fs::create_dir(&directory).or_exit(Exit::NotMeasured, || "cannot make a cgroup for the load")?;
         let entrance = fs::File::options().write(true).open(directory.join("cgroup.procs"));
         let entrance = entrance.or_exit(Exit::NotMeasured, || "cannot enter the load's cgroup")?;
         let mut command = Command::new("sh");
         command.args(["-c", line]).stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
-        command.env("URL", format!("http://{service}")).env("HOST", service.ip().to_string());
-        command.env("PORT", service.port().to_string());
+        let (address, scheme) = (service.address, if service.tls { "https" } else { "http" });
+        command.env("URL", format!("{scheme}://{address}")).env("HOST", address.ip().to_string());
+        command.env("PORT", address.port().to_string());
         // SAFETY: between fork and exec the closure makes one system call; it neither allocates nor locks.
         unsafe { command.pre_exec(move || Ok(rustix::io::write(&entrance, b"0").map(drop)?)) };
         let child = command.spawn().or_exit(Exit::NotMeasured, || "cannot start the load command with sh")?;

@@ -11,7 +11,7 @@ fn script(text: &str) -> Service {
 
 #[test]
 fn each_gets_a_clear_sentence() {
-    let patience = ["--quiet", "--ready-timeout", "3s"];
+    let patience = ["--quiet", "--ready-timeout", "7s"];
     let endless = "import os, socket, time\nport = int(os.environ['PORT'])\n";
     let udp = format!(
         "{endless}s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('127.0.0.1', port)); time.sleep(99)"
@@ -29,17 +29,9 @@ fn each_gets_a_clear_sentence() {
          if os.fork() == 0: time.sleep(99)\n\
          time.sleep(0.3)"
     );
-    let key = directory.path().join("key.pem");
-    let certificate = directory.path().join("cert.pem");
-    let mut openssl = Command::new("openssl");
-    openssl.args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=x".split(' '));
-    let made = openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate).output().expect("openssl");
-    assert!(made.status.success());
-    let tls = servers::node("none")
-        .with("CERTIFICATE", certificate.to_str().expect("UTF-8"))
-        .with("KEY", key.to_str().expect("UTF-8"));
+    let tls = servers::node_tls("none", directory.path());
     let other_port = ["--quiet", "--ready-timeout", "2s", "--port", "9"];
-    let cases: [(&[&str], Service, &str); 11] = [
+    let cases: [(&[&str], Service, &str); 13] = [
         (&patience, Service::new(["true"]), "the service ended after"),
         (&patience, Service::line("echo no database >&2; exit 3"), "no database"),
         (&patience, Service::new(["no-such-program"]), "there is no such program"),
@@ -49,6 +41,8 @@ fn each_gets_a_clear_sentence() {
         (&patience, script(&banner), "does not answer HTTP: something else than HTTP"),
         (&patience, script(&background), "it goes into the background"),
         (&patience, tls, "speaks only TLS"),
+        (&["--quiet"], servers::node_http2(), "speaks only HTTP/2"),
+        (&["--quiet"], two_ports(500, 503), "answers only with errors of its own"),
         (&other_port, servers::node("none"), "nothing listens on port 9"),
         (&["--grace", "1s", "--pre-stop", "2s"], Service::new(["true"]), "--pre-stop 2s must be shorter"),
     ];
@@ -81,41 +75,32 @@ fn without_privileges_the_missing_ones_are_named() {
     assert!(said.contains("CAP_SYS_ADMIN") && said.contains("--cap-add BPF"), "{said}");
 }
 
-#[test]
-fn errors_of_the_service_are_answers() {
-    let broken = "import os\nfrom http.server import *\n\
-        class H(BaseHTTPRequestHandler):\n protocol_version = 'HTTP/1.1'\n log_message = lambda *a: None\n \
-        def do_GET(self): self.send_error(500)\n\
-        a = ThreadingHTTPServer(('127.0.0.1', int(os.environ['PORT'])), H)\n\
-        b = ThreadingHTTPServer(('127.0.0.1', int(os.environ['PORT']) + 1000), H)\n\
-        a.serve_forever()";
-    let service = script(broken);
-    let ended =
-        end(check(&["--runs", "1", "--quiet", "--no-pid-namespace"], &service).spawn().expect("it starts"));
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.out.contains("answers with status 500"), "{}", ended.out);
-    assert!(ended.out.contains(&format!("checked was port {}", service.port)), "{}", ended.out);
+/// `check` of a service of Python's, two ports in one process, each with its status.
+fn two_ports(first: u16, second: u16) -> Service {
+    script(&format!(
+        "import os, threading\nfrom http.server import *\n\
+         def serve(port, status):\n \
+          class H(BaseHTTPRequestHandler):\n  protocol_version = 'HTTP/1.1'\n  log_message = lambda *a: None\n  \
+           def do_GET(self): self.send_response(status); self.send_header('Content-Length', '0'); self.end_headers()\n \
+          server = ThreadingHTTPServer(('127.0.0.1', port), H)\n \
+          threading.Thread(target=server.serve_forever).start()\n\
+         port = int(os.environ['PORT'])\n\
+         serve(port, {first})\nserve(port + 1000, {second})"
+    ))
 }
 
 #[test]
-fn in_a_container_it_says_what_the_container_lacks() {
-    let mount = shutdown_probe::probe::Hierarchy::find().expect("cgroup v2").mount().to_owned();
-    let node = servers::node("drain");
-    let check = check(&["--runs", "1", "--quiet", "--path", "/?ms=200", "--pre-stop", "600ms"], &node);
-    let inside = |script: &str| {
-        let mut unshare = Command::new("unshare");
-        unshare.args(["--pid", "--fork", "--mount", "--mount-proc", "sh", "-ec", script]).arg(&mount);
-        unshare
-            .arg(check.get_program())
-            .args(check.get_args())
-            .envs(node.environment())
-            .output()
-            .expect("unshare(1)")
-    };
-    let output = inside("exec \"$@\"");
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let output = inside("mount -o remount,bind,ro \"$0\"; exec \"$@\"");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("in a container it must be writable: docker run"), "{said}");
+fn which_port_is_meant_is_asked_where_it_cannot_be_told() {
+    let (alike, broken) = (two_ports(200, 200), two_ports(404, 500));
+    let once = ["--runs", "1", "--quiet", "--no-pid-namespace"];
+    let port = alike.port.to_string();
+    let asked = check(&once, &alike).spawn().expect("it starts");
+    let only_one = check(&once, &broken).spawn().expect("it starts");
+    end(asked).assert_not_measured(&format!("say which one serves clients, as in --port {port}"));
+    let ended = end(only_one);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.out.contains("answers with status 404"), "{}", ended.out);
+    assert!(ended.out.contains(&format!("checked was port {}", broken.port)), "{}", ended.out);
+    let told = end(check(&[&once[..], &["--port", &port]].concat(), &alike).spawn().expect("it starts"));
+    assert_eq!(told.code, Some(1), "{told:?}");
 }

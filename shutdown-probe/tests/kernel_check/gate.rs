@@ -3,7 +3,7 @@
 use serde_json::Value;
 use shutdown_probe::probe::Hierarchy;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -49,6 +49,9 @@ pub fn check(arguments: &[&str], service: &Service) -> Command {
     let mut command = Command::new(BINARY);
     command.arg("check").args(arguments).arg("--").args(&service.command).envs(service.environment());
     command.env_remove("GITHUB_ACTIONS");
+    if let Some(directory) = &service.directory {
+        command.current_dir(directory);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -71,6 +74,7 @@ pub fn run(arguments: &[&str], service: &Service) -> Ended {
 pub struct Service {
     command: Vec<OsString>,
     environment: Vec<(String, String)>,
+    directory: Option<PathBuf>,
     pub port: u16,
 }
 
@@ -78,12 +82,35 @@ impl Service {
     /// This command, on a port of its own.
     pub fn new<S: Into<OsString>>(command: impl IntoIterator<Item = S>) -> Self {
         let command = command.into_iter().map(Into::into).collect();
-        Self { command, environment: Vec::new(), port: fresh_port() }
+        Self { command, environment: Vec::new(), directory: None, port: fresh_port() }
     }
 
     /// A line for sh(1), with `$PORT` in it.
     pub fn line(line: &str) -> Self {
         Self::new(["sh", "-c", line])
+    }
+
+    /// The same service by another command.
+    pub fn started_by(self, other: Self) -> Self {
+        Self { command: other.command, ..self }
+    }
+
+    /// The same service in another style: a word of its command, or the last one of a line for a shell.
+    pub fn in_style(mut self, from: &str, to: &str) -> Self {
+        for word in &mut self.command {
+            let text = word.to_str().expect("UTF-8");
+            *word = match text {
+                _ if text == from => to.into(),
+                _ => text.replace(&format!(".js {from}"), &format!(".js {to}")).into(),
+            };
+        }
+        self
+    }
+
+    /// In this directory.
+    pub fn inside(mut self, directory: &Path) -> Self {
+        self.directory = Some(directory.to_owned());
+        self
     }
 
     /// With this variable.

@@ -2,9 +2,13 @@
 //!
 //! The servers are those of the zoo; `cargo xtask zoo -- prepare` installs what they need.
 
+mod axum_service;
 mod bad_input;
+mod container;
 mod gate;
 mod leftovers;
+mod matrix;
 mod pipelines;
+mod project;
 mod servers;
 mod verdicts;

@@ -1,7 +1,7 @@
 //! What is offered for pipelines: it can be read, and does what it says.
 
 use crate::gate::{Ended, Service, end};
-use crate::servers::{self, Workshop};
+use crate::servers;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -78,8 +78,8 @@ fn the_job_for_gitlab_passes_a_fixed_service() {
     assert_eq!(job["artifacts"]["reports"]["junit"], "shutdown.xml");
     let lines = job["script"].as_array().expect("lines").clone();
     let line = lines.iter().filter_map(Value::as_str).find(|line| line.starts_with("shutdown-probe "));
-    let workshop = Workshop::new();
-    let (service, directory) = workshop.node_without_arguments();
+    let (service, directory) = servers::node_without_arguments();
+    let directory = directory.path();
     let program = Path::new(env!("CARGO_BIN_EXE_shutdown-probe")).parent().expect("a directory");
     let path = format!("{}:{}", program.display(), std::env::var("PATH").expect("a PATH"));
     let mut shell = Command::new("sh");

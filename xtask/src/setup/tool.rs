@@ -61,8 +61,9 @@ impl Tool {
 }
 
 /// What tests need.
-pub const TOOLS: [Tool; 17] = [
+pub const TOOLS: [Tool; 19] = [
     Tool::program("node", &["nodejs"], "services of the zoo"),
+    Tool::program("npm", &["npm"], "services behind npm"),
     Tool::program("python3", &["python3"], "services of the zoo"),
     Tool::program("python3 venv", &["python3-venv"], "services of the zoo")
         .recognised_by(&["python3"])
@@ -74,6 +75,7 @@ pub const TOOLS: [Tool; 17] = [
     Tool::program("haproxy", &["haproxy"], "services of the zoo").starts("haproxy"),
     Tool::program("tini", &["tini"], "PID 1 of the zoo"),
     Tool::program("dumb-init", &["dumb-init"], "PID 1 of the zoo"),
+    Tool::program("runc", &["runc"], "a check inside a container"),
     Tool::program("wrk", &["wrk"], "load"),
     Tool::program("curl", &["curl"], "requests"),
     Tool::program("bpftool", &["bpftool", "linux-tools-common"], "what is loaded in the kernel"),

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 /// How long a fresh service may take for an answer before it is asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
-const TLS_PATIENCE: Duration = Duration::from_millis(500);
+const REPLY_PATIENCE: Duration = Duration::from_millis(500);
 /// A TLS record of type alert or handshake.
 const TLS_RECORDS: [u8; 2] = [0x15, 0x16];
 /// The beginning of a handshake that no server likes: TLS 1.2 with no cipher that exists.
@@ -20,6 +20,11 @@ const CLIENT_HELLO: &[u8] = &[
     0xfe, 0x01, 0x00, 0x00, 0x00,
 ];
 
+/// What a client of HTTP/2 begins with (RFC 9113, section 3.4): the preface, and a SETTINGS frame without settings.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+/// The type of the frame that a server begins with, the fourth byte of its head.
+const HTTP2_SETTINGS: u8 = 0x04;
+
 /// What came back.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
@@ -27,8 +32,17 @@ pub enum Answer {
     Http(u16),
     /// A TLS record.
     Tls,
+    /// A frame of HTTP/2.
+    Http2,
     /// Something else, or nothing.
     No(Seen),
+}
+
+impl Answer {
+    /// A protocol that will not turn into HTTP/1.1 by waiting.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, Self::Tls | Self::Http2 | Self::No(Seen::NotHttp))
+    }
 }
 
 impl fmt::Display for Answer {
@@ -36,30 +50,47 @@ impl fmt::Display for Answer {
         match self {
             Self::Http(status) => write!(f, "answers HTTP with status {status}"),
             Self::Tls => {
-                f.write_str("speaks only TLS, which this check does not: give it a plain port (TLS is usually ended in front of it)")
+                f.write_str("speaks only TLS, which this check does not: give it a plain port (TLS is usually ended in front of it), or ask it with a load of your own (--load-command)")
             }
+            Self::Http2 => f.write_str(
+                "speaks only HTTP/2, which this check does not: ask it with a load of your own (--load-command)",
+            ),
             Self::No(seen) => write!(f, "does not answer HTTP: {}", seen.in_words()),
         }
     }
 }
 
-/// Asks.
-pub async fn knock(address: SocketAddr, request: &Request) -> Answer {
-    match timeout(PATIENCE, exchange_once(address, request)).await {
-        Ok(Seen::Answered { status, .. }) => Answer::Http(status),
-        Ok(Seen::Refused) => Answer::No(Seen::Refused),
+/// Asks. What it calls itself comes with the answer.
+pub async fn knock(address: SocketAddr, request: &Request) -> (Answer, Option<String>) {
+    let Ok((seen, software)) = timeout(PATIENCE, exchange_once(address, request)).await else {
+        return (Answer::No(Seen::Silence), None);
+    };
+    (understood(address, seen).await, software)
+}
+
+async fn understood(address: SocketAddr, seen: Seen) -> Answer {
+    match seen {
+        Seen::Answered { status, .. } => Answer::Http(status),
+        Seen::Refused => Answer::No(Seen::Refused),
         // One that speaks both has answered the plain request.
-        Ok(_) if speaks_tls(address).await => Answer::Tls,
-        Ok(seen) => Answer::No(seen),
-        Err(_) => Answer::No(Seen::Silence),
+        _ if reply(address, CLIENT_HELLO).await.is_some_and(|bytes| TLS_RECORDS.contains(&bytes[0])) => {
+            Answer::Tls
+        }
+        _ if reply(address, HTTP2_PREFACE).await.is_some_and(|bytes| bytes[3] == HTTP2_SETTINGS) => {
+            Answer::Http2
+        }
+        seen => Answer::No(seen),
     }
 }
 
-async fn speaks_tls(address: SocketAddr) -> bool {
+/// The first bytes that come back for these: as many as tell a TLS record or a frame of HTTP/2.
+async fn reply(address: SocketAddr, bytes: &[u8]) -> Option<[u8; 5]> {
     let ask = async {
         let mut stream = TcpStream::connect(address).await.ok()?;
-        stream.write_all(CLIENT_HELLO).await.ok()?;
-        stream.read_u8().await.ok()
+        stream.write_all(bytes).await.ok()?;
+        let mut reply = [0; 5];
+        stream.read_exact(&mut reply).await.ok()?;
+        Some(reply)
     };
-    timeout(TLS_PATIENCE, ask).await.ok().flatten().is_some_and(|first| TLS_RECORDS.contains(&first))
+    timeout(REPLY_PATIENCE, ask).await.ok().flatten()
 }

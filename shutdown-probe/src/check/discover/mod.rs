@@ -2,26 +2,24 @@
 //!
 //! Invariant: looking connects to nobody but sockets that the service itself listens on.
 
+mod doors;
 mod knock;
 mod sockets;
 
-use super::load::Request;
 use super::options::Plan;
 use super::sandbox::{Container, tree};
 use crate::exit::{Exit, Failure};
 use crate::output::console::escape::escape;
+use doors::{Choice, Doors};
 use knock::Answer;
 use sockets::Tables;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// How often it is looked at.
 const TURN: Duration = Duration::from_millis(20);
-/// How long a service that answers, but with errors of its own, may take to come round.
-const RECOVERY: Duration = Duration::from_secs(5);
 /// How many of its last lines are shown where it fails.
 const LINES: usize = 16;
 
@@ -32,8 +30,12 @@ pub struct Service {
     pub address: SocketAddr,
     /// The process that opened the listener, as our PID namespace numbers it.
     pub process: u32,
-    /// The status with which it answers.
+    /// The status with which it answers; 0 where it speaks no HTTP that we do.
     pub status: u16,
+    /// It speaks nothing but TLS.
+    pub tls: bool,
+    /// What it calls itself: its `Server` header.
+    pub software: Option<String>,
     /// The other TCP ports it listens on.
     pub other_ports: Vec<u16>,
     /// From its start to its first answer.
@@ -51,14 +53,14 @@ struct Found {
     most_processes: usize,
 }
 
-/// Waits until it answers.
+/// Waits until it answers. `known`: where it did so in an earlier run.
 ///
 /// # Errors
 /// [`Exit::NotMeasured`] with a sentence that says what it did instead.
-pub async fn wait(container: &Container, plan: &Plan) -> Result<Service, Failure> {
+pub async fn wait(container: &Container, plan: &Plan, known: Option<u16>) -> Result<Service, Failure> {
     let began = Instant::now();
     let mut last = Found::default();
-    let mut doors = Doors::default();
+    let mut doors = Doors::new(&plan.args.path, plan.args.load_command.is_some(), plan.args.port.or(known));
     loop {
         let mut found = look(container);
         if let Some(status) = container.status() {
@@ -71,53 +73,18 @@ pub async fn wait(container: &Container, plan: &Plan) -> Result<Service, Failure
         for (&(port, ip), &process) in listening {
             doors.knock(SocketAddr::new(reachable(ip), port), process, plan);
         }
-        if let Some((address, process, status)) = doors.answered(began.elapsed() > RECOVERY) {
-            let mut other_ports: Vec<u16> = last.tcp.keys().map(|(port, _)| *port).collect();
-            other_ports.retain(|port| *port != address.port());
-            other_ports.dedup();
-            return Ok(Service { address, process, status, other_ports, ready_after: began.elapsed() });
-        }
-        if began.elapsed() > plan.args.ready_timeout.0 {
-            return Err(not_ready(container, plan, &last, &doors.answers));
+        match doors.choice() {
+            Choice::None if began.elapsed() > plan.args.ready_timeout.0 => {
+                return Err(not_ready(container, plan, &last, &doors.answers()));
+            }
+            Choice::None => {}
+            Choice::One(door) => return Ok(door.service(&last, began.elapsed())),
+            Choice::Refused(text) => return Err(failed(text, container)),
         }
         tokio::select! {
             () = sleep(TURN) => {}
             () = container.ended() => {}
         }
-    }
-}
-
-/// The ports that are tried, all at the same time: one that never answers holds up no other.
-#[derive(Debug, Default)]
-struct Doors {
-    knocking: JoinSet<(SocketAddr, u32, Answer)>,
-    busy: BTreeSet<SocketAddr>,
-    /// What came back last.
-    answers: BTreeMap<SocketAddr, Answer>,
-}
-
-impl Doors {
-    fn knock(&mut self, address: SocketAddr, process: u32, plan: &Plan) {
-        if self.busy.insert(address) {
-            let request = Request::new(&plan.args.path, &plan.headers, address, false);
-            self.knocking.spawn(async move { (address, process, knock::knock(address, &request).await) });
-        }
-    }
-
-    /// The lowest port that answers HTTP; one that answers with errors of its own only if nothing else helps.
-    fn answered(&mut self, errors_too: bool) -> Option<(SocketAddr, u32, u16)> {
-        let mut found = None;
-        while let Some(Ok((address, process, answer))) = self.knocking.try_join_next() {
-            self.busy.remove(&address);
-            if let Answer::Http(status) = answer
-                && (status < 500 || errors_too)
-                && found.is_none_or(|(other, ..): (SocketAddr, u32, u16)| address.port() < other.port())
-            {
-                found = Some((address, process, status));
-            }
-            self.answers.insert(address, answer);
-        }
-        found
     }
 }
 
@@ -180,6 +147,8 @@ fn not_ready(
     } else if !answers.is_empty() {
         let each: Vec<_> = answers.iter().map(|(address, answer)| format!("{address} {answer}")).collect();
         text.push_str(&each.join("; "));
+    } else if found.most_processes == 0 {
+        text.push_str("it has moved itself to another cgroup, where it cannot be watched");
     } else {
         text.push_str("the service listens on no TCP port");
         if !found.udp.is_empty() {
@@ -200,10 +169,11 @@ fn not_ready(
     failed(text, container)
 }
 
-fn failed(mut text: String, container: &Container) -> Failure {
+/// A reason not to measure, with what the service printed last.
+pub fn failed(mut text: String, container: &Container) -> Failure {
     let last = container.output.last(LINES);
     if !last.is_empty() {
-        text.push_str("\nits last words:");
+        text.push_str("\nthe last lines that it printed:");
         last.iter().for_each(|line| text.push_str(&format!("\n  {}", escape(line))));
     }
     Failure::new(Exit::NotMeasured, text)

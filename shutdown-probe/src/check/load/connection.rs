@@ -94,6 +94,8 @@ pub struct Connection {
     stream: TcpStream,
     /// The client's port.
     pub port: u16,
+    /// What the server calls itself, once it has answered.
+    software: Option<String>,
 }
 
 /// A socket that has its port already, so that a refused attempt is known by it too.
@@ -130,7 +132,7 @@ impl Attempt {
         })?;
         // It only costs a little delay where the system does not know it.
         let _ = stream.set_nodelay(true);
-        Ok(Connection { stream, port: self.port })
+        Ok(Connection { stream, port: self.port, software: None })
     }
 }
 
@@ -152,11 +154,13 @@ impl Connection {
             match self.stream.read(&mut buffer).await {
                 Ok(0) => {
                     response.end();
+                    self.software = response.software();
                     return concluded(&response).unwrap_or_else(|| lost(&response, Seen::Closed));
                 }
                 Ok(count) => {
                     response.feed(&buffer[..count]);
                     if let Some(seen) = concluded(&response) {
+                        self.software = response.software();
                         return seen;
                     }
                 }
@@ -187,11 +191,11 @@ fn lost(response: &Response, without_a_byte: Seen) -> Seen {
     }
 }
 
-/// One request on a connection of its own.
-pub async fn exchange_once(address: SocketAddr, request: &Request) -> Seen {
-    let Ok(attempt) = Attempt::new(address) else { return Seen::Reset };
+/// One request on a connection of its own, and what the server calls itself.
+pub async fn exchange_once(address: SocketAddr, request: &Request) -> (Seen, Option<String>) {
+    let Ok(attempt) = Attempt::new(address) else { return (Seen::Reset, None) };
     match attempt.connect(address).await {
-        Ok(mut connection) => connection.ask(request, || ()).await,
-        Err(seen) => seen,
+        Ok(mut connection) => (connection.ask(request, || ()).await, connection.software),
+        Err(seen) => (seen, None),
     }
 }

@@ -14,6 +14,7 @@ pub struct Response {
     received: u64,
     status: u16,
     keep_alive: bool,
+    software: Option<String>,
 }
 
 #[derive(Debug)]
@@ -83,6 +84,11 @@ impl Response {
         self.status
     }
 
+    /// What the server calls itself.
+    pub fn software(&self) -> Option<String> {
+        self.software.clone()
+    }
+
     /// Whether the connection can be used again.
     pub fn keeps_alive(&self) -> bool {
         self.keep_alive
@@ -126,6 +132,7 @@ impl Response {
                 let body = body(&parsed);
                 (self.status, self.keep_alive) =
                     (parsed.code.unwrap_or_default(), keeps_alive(&parsed, &body));
+                self.software = software(&parsed);
                 self.state = body;
                 length.saturating_sub(before)
             }
@@ -176,6 +183,11 @@ fn keeps_alive(head: &httparse::Response<'_, '_>, body: &State) -> bool {
     };
     let by_default = head.version == Some(1);
     !matches!(body, State::UntilClose) && !says("close") && (by_default || says("keep-alive"))
+}
+
+fn software(head: &httparse::Response<'_, '_>) -> Option<String> {
+    let header = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case("server"))?;
+    Some(String::from_utf8_lossy(header.value).into_owned())
 }
 
 enum Next {

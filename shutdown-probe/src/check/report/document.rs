@@ -151,7 +151,7 @@ impl Document {
                 pre_stop_seconds: plan.pre_stop.as_secs_f64(),
                 propagation_delay_seconds: plan.propagation.as_secs_f64(),
             },
-            advice: termination.filter(|_| !is_clean).map(|one| words(plan, one)).unwrap_or_default(),
+            advice: termination.filter(|_| !is_clean).map(|one| one.advice.clone()).unwrap_or_default(),
             fixes: if is_clean { Vec::new() } else { advice::fixes(&causes, round, plan) },
             other_causes: causes.split_off(1),
             worst,
@@ -189,20 +189,6 @@ fn summary(judged: &Judged, termination: Option<&Termination>) -> String {
         (Outcome::Severed, count) => format!("clients lost {count} requests"),
     };
     if why.is_empty() { lost } else { format!("{lost}: {why}") }
-}
-
-/// The engine's advice, and what will have to be done next.
-fn words(plan: &Plan, termination: &Termination) -> Vec<String> {
-    let mut words = termination.advice.clone();
-    let says_so = words.iter().any(|advice| advice.contains("preStop"));
-    if advice::needs_sleep(plan) && !says_so {
-        words.push(
-            "Then add a preStop sleep: once it stops listening at the stop signal, connections that still come \
-             would be refused."
-                .to_owned(),
-        );
-    }
-    words
 }
 
 /// The probe counts as drained only those that the server closed; here the clients count.

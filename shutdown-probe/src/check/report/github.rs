@@ -10,9 +10,11 @@ pub fn annotations(document: &Document) -> String {
         ("error", "shutdown loses requests")
     };
     let mut message = document.summary.clone();
-    if let Some(advice) = document.advice.first() {
-        message.push('\n');
-        message.push_str(advice);
+    let titles = document.fixes.iter().map(|fix| &fix.title);
+    for (number, change) in
+        (1..).zip(titles.chain(document.advice.iter().filter(|_| document.fixes.is_empty())))
+    {
+        message.push_str(&format!("\n{number}. {change}"));
     }
     command(level, title, &message)
 }

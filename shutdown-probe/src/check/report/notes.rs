@@ -1,5 +1,6 @@
 //! What a reader should know before relying on a verdict.
 
+use crate::check::load::Seen;
 use crate::check::options::Plan;
 use crate::check::round::Round;
 use crate::check::verdict::{Judged, Outcome};
@@ -53,6 +54,7 @@ pub fn notes(plan: &Plan, rounds: &[Round], judged: &[Judged], blind_spots: &[St
             one.failed_before
         )
     }));
+    notes.extend(errors_after_stop(rounds));
     if plan.args.load_command.is_some() {
         notes.push(
             "the load was somebody else's: what clients saw is not known, the probe alone speaks".into(),
@@ -65,4 +67,23 @@ pub fn notes(plan: &Plan, rounds: &[Round], judged: &[Judged], blind_spots: &[St
     notes.extend(blind_spots.iter().map(|blind| format!("not measured here: {blind}")));
     notes.dedup();
     notes
+}
+
+/// A complete answer is an answer, but clients may think otherwise of one with an error.
+fn errors_after_stop(rounds: &[Round]) -> Option<String> {
+    let round = rounds.iter().find(|round| round.service.status < 500)?;
+    let after =
+        round.exchanges.iter().filter_map(|one| one.ended.filter(|(at, _)| *at > round.moments.stopped));
+    let errors: Vec<u16> = after
+        .filter_map(|(_, seen)| match seen {
+            Seen::Answered { status, .. } if status >= 500 => Some(status),
+            _ => None,
+        })
+        .collect();
+    let status = errors.first()?;
+    Some(format!(
+        "after the stop signal it answered {} of the requests with status {status}: complete answers, but errors to those \
+         who asked",
+        errors.len()
+    ))
 }

@@ -23,25 +23,32 @@ impl Paint {
     }
 }
 
-/// The whole report.
+/// The whole report, what a reader in a hurry needs first.
 pub fn text(document: &Document, colour: bool) -> String {
     let paint = Paint(colour);
     let mut text = head(document, paint);
     if let Some(run) = document.worst_run() {
-        let which =
-            if document.runs.len() > 1 { format!(", run {}", document.worst + 1) } else { String::new() };
-        let _ = write!(text, "\n{} (seconds from the stop signal{which})\n", paint.title("Timeline"));
-        for event in &run.timeline {
-            let first = format!("  {:>+8.3}  {:<8} ", event.after_seconds, event.who);
-            text.push_str(&wrapped(&first, &event.text));
-        }
         text.push_str(&losses(run, paint));
     }
     text.push_str(&remedies(document, paint));
-    let _ = write!(text, "\n{}\n", paint.title("How sure"));
-    text.push_str(&wrapped("  ", &document.sureness));
+    if let Some(run) = document.worst_run() {
+        text.push_str(&timeline(document, run, paint));
+    }
+    if !document.notes.is_empty() {
+        let _ = write!(text, "\n{}\n", paint.title("Notes"));
+    }
     for note in &document.notes {
         text.push_str(&wrapped("  - ", note));
+    }
+    text
+}
+
+fn timeline(document: &Document, run: &Run, paint: Paint) -> String {
+    let which = if document.runs.len() > 1 { format!(", run {}", document.worst + 1) } else { String::new() };
+    let mut text = format!("\n{} (seconds from the stop signal{which})\n", paint.title("Timeline"));
+    for event in &run.timeline {
+        let first = format!("  {:>+8.3}  {:<8} ", event.after_seconds, event.who);
+        text.push_str(&wrapped(&first, &event.text));
     }
     text
 }
@@ -69,6 +76,7 @@ fn head(document: &Document, paint: Paint) -> String {
         causes.extend(document.other_causes.iter().map(|cause| cause.as_str()));
         text.push_str(&wrapped("      cause: ", &causes.join(", then ")));
     }
+    text.push_str(&wrapped("      how sure: ", &document.sureness));
     text
 }
 
@@ -100,19 +108,22 @@ fn described(group: &Group) -> String {
     format!("{}: {} ({evidence}{retry})", group.client, group.saw)
 }
 
+/// What to copy says what to do, too; where there is nothing to copy, words must do.
 fn remedies(document: &Document, paint: Paint) -> String {
     let mut text = String::new();
     if !document.advice.is_empty() || !document.fixes.is_empty() {
         let _ = write!(text, "\n{}\n", paint.title("What to change"));
     }
-    for (number, advice) in (1..).zip(&document.advice) {
+    let words = document.advice.iter().filter(|_| document.fixes.is_empty());
+    for (number, advice) in (1..).zip(words) {
         text.push_str(&wrapped(&format!("  {number}. "), advice));
     }
-    for fix in &document.fixes {
-        let _ = write!(text, "\n{}", wrapped("  ", &format!("{}:", fix.title)));
+    for (number, fix) in (1..).zip(&document.fixes) {
+        let gap = if number == 1 { "" } else { "\n" };
+        let _ = write!(text, "{gap}{}", wrapped(&format!("  {number}. "), &format!("{}:", fix.title)));
         for line in fix.code.lines() {
             // Code is not broken into lines: it is there to be copied.
-            let _ = writeln!(text, "    {}", escape(&line.replace('\t', "    ")));
+            let _ = writeln!(text, "     {}", escape(&line.replace('\t', "    ")));
         }
     }
     text

@@ -8,9 +8,11 @@ use std::path::Path;
 /// How much of the file is read, in bytes: the marks stand in sections that are not at the end.
 const READ_MOST: u64 = 64 << 20;
 /// The magic of Go's build information (package debug/buildinfo), which begins at a multiple of 16 bytes. A program
-/// that looks for it, as this one does, has it too, but elsewhere.
+/// that looks for it, as this one does, has it too, but without a version behind it.
 const GO: &[u8] = b"\xff Go buildinf:";
 const GO_ALIGNMENT: usize = 16;
+/// Where the version stands, since Go 1.18: behind its length.
+const GO_VERSION: usize = 33;
 /// The paths of the standard library's sources, which panics name, begin with this in every release build.
 const RUST: &[u8] = b"/rustc/";
 
@@ -22,7 +24,7 @@ pub fn language(file: &Path) -> Option<Language> {
 }
 
 fn of(bytes: &[u8]) -> Option<Language> {
-    if bytes.chunks(GO_ALIGNMENT).any(is_build_information) {
+    if (0..bytes.len()).step_by(GO_ALIGNMENT).any(|at| is_build_information(&bytes[at..])) {
         Some(Language::Go)
     } else if contains(bytes, RUST) {
         Some(Language::Rust)
@@ -31,9 +33,9 @@ fn of(bytes: &[u8]) -> Option<Language> {
     }
 }
 
-/// Behind the magic stand the size of a pointer and some flags. A literal of it may be aligned by chance.
-fn is_build_information(chunk: &[u8]) -> bool {
-    chunk.strip_prefix(GO).is_some_and(|rest| matches!(rest, [4 | 8, 0..=3]))
+fn is_build_information(bytes: &[u8]) -> bool {
+    let version = || bytes.get(GO_VERSION..).unwrap_or_default();
+    bytes.starts_with(GO) && (version().starts_with(b"go1") || version().starts_with(b"devel"))
 }
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
@@ -57,7 +59,8 @@ mod tests {
     fn this_program_is_made_with_rust() {
         assert_eq!(language(Path::new("/proc/self/exe")), Some(Language::Rust));
         // Put together here, from what the compiler does not know: this program must have no such literal.
-        let built = [b"\x7fELF............", GO, &[std::hint::black_box(8), 2]].concat();
+        let built =
+            [b"\x7fELF............", GO, &[std::hint::black_box(8), 2], &[0; 16], b"\x06go1.26"].concat();
         assert_eq!(of(&built), Some(Language::Go));
         assert_eq!(of(b"\x7fELF\xff Go buildinf:\x08"), None, "a program that only knows the words");
         assert_eq!(of(b"\xff\xff Go"), None);

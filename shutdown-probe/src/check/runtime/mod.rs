@@ -3,11 +3,12 @@
 //! Invariant: a guess changes only the words of the advice, never the verdict.
 
 mod binary;
+mod front;
 mod process;
 
 use super::sandbox::{Container, tree};
+pub use front::Wrapper;
 use process::Process;
-use std::path::Path;
 
 macro_rules! languages {
     ($($variant:ident = $id:literal, $name:literal;)*) => {
@@ -39,43 +40,24 @@ languages! {
     Bun = "bun", "Bun";
     Gunicorn = "gunicorn", "gunicorn";
     Uvicorn = "uvicorn", "uvicorn";
+    Hypercorn = "hypercorn", "Hypercorn";
+    Wsgi = "wsgi", "a Python server that does not drain";
+    Asgi = "asgi", "Daphne";
+    PythonHttp = "python_http", "Python's http.server";
     Python = "python", "Python";
     Go = "go", "Go";
     Spring = "spring", "Spring Boot";
     Java = "java", "Java";
     Nginx = "nginx", "nginx";
     Haproxy = "haproxy", "HAProxy";
+    Apache = "apache", "Apache";
+    Lighttpd = "lighttpd", "lighttpd";
     Rust = "rust", "Rust";
     Puma = "puma", "Puma";
     Ruby = "ruby", "Ruby";
-    Php = "php", "PHP";
+    Php = "php", "PHP's built-in server";
     Dotnet = "dotnet", ".NET";
     Unknown = "unknown", "an unknown runtime";
-}
-
-/// What stands in front of the server as the process that is told to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrapper {
-    /// A shell that waits for its child.
-    Shell,
-    /// An init that passes signals on.
-    Init,
-    /// A package manager that runs a script: npm, yarn, pnpm, poetry, ...
-    PackageManager,
-    /// Some other program.
-    Other,
-}
-
-impl Wrapper {
-    /// For machines.
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::Shell => "shell",
-            Self::Init => "init",
-            Self::PackageManager => "package_manager",
-            Self::Other => "other",
-        }
-    }
 }
 
 /// What runs the service.
@@ -85,6 +67,10 @@ pub struct Runtime {
     pub language: Language,
     /// Who stands in front of it, and its name. `None`: the main process serves, or is of the server itself.
     pub wrapper: Option<(Wrapper, String)>,
+    /// A master and its workers serve together.
+    pub has_workers: bool,
+    /// How the serving process was started, where it shows that.
+    pub command: Option<Vec<String>>,
 }
 
 impl Runtime {
@@ -97,18 +83,39 @@ impl Runtime {
     }
 }
 
-/// Looks at the process that opened the listener, and at the main process.
-pub fn recognise(container: &Container, serving: u32) -> Runtime {
+/// Looks at the process that opened the listener, and at those in front of it. `software`: what its answers say of it.
+pub fn recognise(container: &Container, serving: u32, software: Option<&str>) -> Runtime {
     let server = Process::read(serving);
-    let language = language(&server);
-    let main = container.main();
-    let is_inside = tree::processes(container.directory()).contains(&main);
-    let wrapper = (main != serving && is_inside).then(|| Process::read(main)).and_then(|main| {
-        // A master that opened no listener itself is still of the same kind as its workers.
-        let same = self::language(&main) == language && main.exe_name() == server.exe_name();
-        (!same || is_shell(main.exe_name())).then(|| (wrapper(&main), main.name().to_owned()))
-    });
-    Runtime { language, wrapper }
+    let (main, inside) = (container.main(), tree::processes(container.directory()));
+    let in_front =
+        if main == serving || !inside.contains(&main) { Vec::new() } else { front::ancestors(&server, main) };
+    Runtime {
+        language: told_by(software, language(&server)),
+        wrapper: front::wrapper(&server, &in_front),
+        has_workers: has_workers(&server, &inside) || in_front.iter().any(|it| front::is_kin(it, &server)),
+        command: server.command(),
+    }
+}
+
+/// Whether it has children of its own kind.
+fn has_workers(server: &Process, inside: &[u32]) -> bool {
+    let others = inside.iter().filter(|id| **id != server.id).map(|id| Process::read(*id));
+    others.into_iter().any(|other| other.parent == server.id && front::is_kin(&other, server))
+}
+
+/// What the `Server` header adds to what the process shows: in Python, most is loaded without a trace in /proc.
+fn told_by(software: Option<&str>, language: Language) -> Language {
+    let software = software.unwrap_or_default().to_ascii_lowercase();
+    let says = |word: &str| software.contains(word);
+    match language {
+        Language::Python if says("basehttp") || says("simplehttp") => Language::PythonHttp,
+        Language::Python if says("werkzeug") || says("wsgiserver/") || says("waitress") => Language::Wsgi,
+        Language::Python if says("daphne") => Language::Asgi,
+        Language::Python if says("hypercorn") => Language::Hypercorn,
+        Language::Python if says("uvicorn") => Language::Uvicorn,
+        Language::Python if says("gunicorn") => Language::Gunicorn,
+        known => known,
+    }
 }
 
 fn language(process: &Process) -> Language {
@@ -122,6 +129,8 @@ fn language(process: &Process) -> Language {
         "dotnet" => Language::Dotnet,
         "nginx" | "openresty" => Language::Nginx,
         "haproxy" => Language::Haproxy,
+        "apache2" | "httpd" => Language::Apache,
+        "lighttpd" => Language::Lighttpd,
         _ if starts("python") || starts("pypy") => python(process),
         _ if starts("ruby") => ruby(process),
         _ if starts("php") => Language::Php,
@@ -134,6 +143,12 @@ fn python(process: &Process) -> Language {
         Language::Gunicorn
     } else if process.runs("uvicorn") {
         Language::Uvicorn
+    } else if process.runs("hypercorn") {
+        Language::Hypercorn
+    } else if process.runs("daphne") {
+        Language::Asgi
+    } else if process.runs("waitress-serve") || process.runs("flask") {
+        Language::Wsgi
     } else {
         Language::Python
     }
@@ -176,33 +191,15 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn is_shell(name: &str) -> bool {
-    matches!(name, "sh" | "bash" | "dash" | "ash" | "busybox" | "zsh" | "ksh")
-}
-
-fn wrapper(main: &Process) -> Wrapper {
-    let script = main.script().map(|path| Path::new(path).file_stem().unwrap_or_default().to_string_lossy());
-    let managers = ["npm", "npm-cli", "npx", "yarn", "pnpm", "poetry", "pipenv", "uv", "bundle", "make"];
-    let is_manager = |name: &str| managers.contains(&name);
-    match main.exe_name() {
-        name if is_shell(name) => Wrapper::Shell,
-        "tini" | "tini-static" | "dumb-init" | "catatonit" | "docker-init" | "s6-svscan" | "runsvdir" => {
-            Wrapper::Init
-        }
-        name if is_manager(name) || script.as_deref().is_some_and(is_manager) => Wrapper::PackageManager,
-        _ if main.comm.starts_with("npm ") || main.comm.starts_with("yarn ") => Wrapper::PackageManager,
-        _ => Wrapper::Other,
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn process(exe: &str, arguments: &[&str]) -> Process {
+    pub(super) fn process(exe: &str, arguments: &[&str]) -> Process {
         Process {
             id: 0,
             exe: exe.into(),
+            parent: 0,
             comm: file_name(exe).into(),
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
         }
@@ -231,11 +228,16 @@ mod tests {
     }
 
     #[test]
-    fn wrappers_are_told_apart() {
-        let of = |exe: &str, arguments: &[&str]| wrapper(&process(exe, arguments));
-        assert_eq!(of("/usr/bin/dash", &["sh", "-c", "x"]), Wrapper::Shell);
-        assert_eq!(of("/usr/bin/tini", &["tini", "--", "x"]), Wrapper::Init);
-        assert_eq!(of("/usr/bin/node", &["node", "/usr/bin/npm", "start"]), Wrapper::PackageManager);
-        assert_eq!(of("/usr/bin/strace", &["strace", "x"]), Wrapper::Other);
+    fn answers_tell_what_the_process_hides() {
+        let python = |software| told_by(Some(software), Language::Python);
+        assert_eq!(python("BaseHTTP/0.6 Python/3.11.2"), Language::PythonHttp);
+        assert_eq!(python("Werkzeug/3.1.3 Python/3.11.2"), Language::Wsgi);
+        assert_eq!(python("WSGIServer/0.2 CPython/3.11.2"), Language::Wsgi, "Django's runserver");
+        assert_eq!(python("Python/3.11 aiohttp/3.9"), Language::Python);
+        assert_eq!(
+            told_by(Some("uvicorn"), Language::Nginx),
+            Language::Nginx,
+            "a proxy passes on what its upstream says"
+        );
     }
 }

@@ -2,12 +2,15 @@
 
 use super::file_name;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// One process. What could not be read is empty.
 #[derive(Debug)]
 pub struct Process {
     pub id: u32,
+    /// 0 where it has none that we see.
+    pub parent: u32,
     pub exe: PathBuf,
     pub comm: String,
     pub arguments: Vec<String>,
@@ -22,6 +25,7 @@ impl Process {
         let arguments = arguments.split('\0').filter(|argument| !argument.is_empty()).map(str::to_owned);
         Self {
             id,
+            parent: parent(&text("stat")).unwrap_or_default(),
             exe: fs::read_link(proc.join("exe")).unwrap_or_default(),
             comm: text("comm").trim_end().to_owned(),
             arguments: arguments.collect(),
@@ -30,7 +34,9 @@ impl Process {
 
     /// The name of its program.
     pub fn exe_name(&self) -> &str {
-        file_name(self.exe.to_str().unwrap_or_default()).trim_end_matches(" (deleted)")
+        let name = file_name(self.exe.to_str().unwrap_or_default()).trim_end_matches(" (deleted)");
+        // npm's package of Bun calls it so on every system.
+        name.trim_end_matches(".exe")
     }
 
     /// What people call it.
@@ -59,6 +65,23 @@ impl Process {
         self.arguments.iter().take(4).any(name)
     }
 
+    /// How it was started, unless it has given itself a title since. A script that names its interpreter itself goes
+    /// without.
+    pub fn command(&self) -> Option<Vec<String>> {
+        let (program, rest) = self.arguments.split_first()?;
+        let names_interpreter = |script: &String| {
+            let mut mark = [0; 2];
+            let path = PathBuf::from(format!("/proc/{}/root{script}", self.id));
+            let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut mark));
+            script.starts_with('/') && read.is_ok() && mark == *b"#!"
+        };
+        let is_title = rest.is_empty() && program.contains([' ', ':']);
+        match rest.first() {
+            Some(script) if names_interpreter(script) => Some(rest.to_vec()),
+            _ => (!is_title).then(|| self.arguments.clone()),
+        }
+    }
+
     /// What it has mapped, as /proc prints it.
     pub fn maps(&self) -> String {
         fs::read_to_string(format!("/proc/{}/maps", self.id)).unwrap_or_default()
@@ -69,5 +92,23 @@ impl Process {
         let descriptors = fs::read_dir(format!("/proc/{}/fd", self.id)).into_iter().flatten().flatten();
         let paths = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
         paths.map(|path| path.to_string_lossy().into_owned()).collect()
+    }
+}
+
+/// The fourth field of /proc/PID/stat; the second, in parentheses, may hold anything.
+fn parent(stat: &str) -> Option<u32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_parent_is_found() {
+        let own = Process::read(std::process::id());
+        assert_eq!(own.parent, std::os::unix::process::parent_id());
+        assert_eq!(parent("7 (a) b) S 4711 7"), Some(4711));
+        assert!(own.command().is_some_and(|command| !command.is_empty()));
     }
 }

@@ -18,6 +18,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const PREFIX: &str = "shutdown-probe-check-";
+/// How a container gets at it.
+const SHARED: &str = "docker run --privileged --cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup:rw";
 /// How long other checks may be in the way.
 const CLAIM_LIMIT: Duration = Duration::from_secs(5);
 
@@ -38,7 +40,11 @@ impl Ground {
     /// # Errors
     /// [`Exit::NotMeasured`] where cgroups cannot be made, with what to do.
     pub fn make() -> Result<Self, Failure> {
-        let hierarchy = Hierarchy::find().map_err(|error| unable(&error.to_string()))?;
+        let hierarchy = Hierarchy::find().map_err(|error| {
+            unable(&format!(
+                "{error}; mount it (mount -t cgroup2 none /sys/fs/cgroup), or share the host's: {SHARED}"
+            ))
+        })?;
         let root = hierarchy.mount();
         sweep(root);
         let directory = root.join(format!("{PREFIX}{}", std::process::id()));
@@ -133,12 +139,9 @@ fn sweep(root: &Path) {
 
 fn refusal(directory: &Path, error: &io::Error) -> String {
     let advice = match error.kind() {
-        io::ErrorKind::PermissionDenied => "; run it as root",
-        io::ErrorKind::ReadOnlyFilesystem => {
-            "; in a container it must be writable: docker run --privileged --cgroupns=host \
-             -v /sys/fs/cgroup:/sys/fs/cgroup:rw"
-        }
-        _ => "",
+        io::ErrorKind::PermissionDenied => "; run it as root".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => format!("; in a container it must be writable: {SHARED}"),
+        _ => String::new(),
     };
     format!("{}: {error}{advice}", directory.display())
 }

@@ -51,10 +51,12 @@ fn round(stopped: Instant, exchanges: Vec<Exchange>, severed: &[(u16, &str)], ca
             address: "127.0.0.1:8080".parse().expect("an address"),
             process: 1,
             status: 200,
+            tls: false,
+            software: None,
             other_ports: Vec::new(),
             ready_after: Duration::ZERO,
         },
-        runtime: Runtime { language: Language::Node, wrapper: None },
+        runtime: Runtime { language: Language::Node, wrapper: None, has_workers: false, command: None },
         cost: Some(Cost { latency: Duration::from_millis(50), keep_alive: true, at_once: 5 }),
         moments: Moments {
             deleted: stopped,

@@ -1,2 +1,2 @@
 # config/puma.rb: SIGTERM is graceful; less than the grace period
-force_shutdown_after 25
+force_shutdown_after {drain}

@@ -7,8 +7,8 @@
 		}
 	}()
 	<-stop.Done()
-	// Less than the grace period: closes the listener, waits for what is in flight, closes what is idle.
-	limit, cancel := context.WithTimeout(context.Background(), 25*time.Second)
+	// Closes the listener and what is idle, waits for what is in flight: less than the grace period.
+	limit, cancel := context.WithTimeout(context.Background(), {drain}*time.Second)
 	defer cancel()
 	if err := server.Shutdown(limit); err != nil {
 		log.Print(err)

@@ -1,2 +1,2 @@
 # SIGTERM is graceful: requests in flight are finished, for this long.
-exec uvicorn app:application --timeout-graceful-shutdown 25
+exec {command} --timeout-graceful-shutdown {drain}

@@ -1,3 +1,2 @@
 # SIGTERM is nginx's fast stop. SIGQUIT finishes what is in flight.
 STOPSIGNAL SIGQUIT
-CMD ["nginx", "-g", "daemon off;"]

@@ -1,0 +1,2 @@
+# SIGTERM is Apache's fast stop. SIGWINCH finishes what is in flight.
+STOPSIGNAL SIGWINCH

@@ -1,0 +1,1 @@
+CMD {command_list}

@@ -1,0 +1,3 @@
+// Program.cs: the host handles SIGTERM; less than the grace period
+builder.Services.Configure<HostOptions>(
+    options => options.ShutdownTimeout = TimeSpan.FromSeconds({drain}));

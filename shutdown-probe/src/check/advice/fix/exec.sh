@@ -1,0 +1,2 @@
+# The last line of the entry point:
+exec {command}

@@ -1,0 +1,2 @@
+# SIGTERM is graceful: requests in flight are finished, for this long.
+exec {command} --graceful-timeout {drain}

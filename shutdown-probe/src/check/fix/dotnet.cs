@@ -1,2 +1,0 @@
-// Program.cs: the host handles SIGTERM; less than the grace period
-builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(25));

@@ -1,2 +1,0 @@
-# An init that passes signals on (or docker run --init).
-ENTRYPOINT ["tini", "--"]

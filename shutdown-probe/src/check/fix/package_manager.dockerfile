@@ -1,2 +1,0 @@
-# The server itself, not the package manager that starts it.
-CMD ["node", "server.js"]
