@@ -5,8 +5,8 @@
 use super::Bench;
 use crate::manifest::{Kind, PORT, Workload};
 use crate::stage::Stage;
-use crate::watch::Pod;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{Read as _, Write as _};
@@ -15,12 +15,18 @@ use std::time::{Duration, Instant};
 use zoo::api::Termination;
 
 const PATIENCE: Duration = Duration::from_secs(600);
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(1_000);
 /// Linger, and the time in which a busy machine completes so many.
 const AFTERWARDS: Duration = Duration::from_secs(60);
 
 /// A server that reads what it is sent and answers nothing, and a shell that ends at once.
 const SERVER: &str = "trap 'exit 0' TERM; nc -ll -p 18080 -e sh -c 'read line; echo read; sleep 600' & wait";
+
+/// One of them, and its client.
+struct Pod {
+    uid: String,
+    address: String,
+}
 
 /// How it was told.
 #[derive(Debug, Default)]
@@ -66,23 +72,29 @@ pub fn measure(bench: &Bench<'_>, pods: usize) -> Result<Told> {
 fn await_running(stage: &Stage<'_>, wanted: usize) -> Result<Vec<Pod>> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let pods = stage.running_pods();
-        if pods.len() >= wanted {
-            return Ok(pods);
+        let pods = stage.kubectl.json(&["get", "pods"])?;
+        let running: Vec<Pod> = pods["items"].as_array().into_iter().flatten().filter_map(running).collect();
+        if running.len() >= wanted {
+            return Ok(running);
         }
-        ensure!(Instant::now() < deadline, "{} of {wanted} pods run", pods.len());
+        ensure!(Instant::now() < deadline, "{} of {wanted} pods run", running.len());
         std::thread::sleep(PAUSE);
     }
 }
 
+fn running(pod: &Value) -> Option<Pod> {
+    let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).map(String::from);
+    pod.pointer("/status/containerStatuses/0/state/running")?;
+    Some(Pod { uid: text("/metadata/uid")?, address: text("/status/podIP")? })
+}
+
 /// Until the server has read the request: it says so on the connection.
 fn connect(pod: Pod) -> Result<(Pod, String, TcpStream)> {
-    let address = pod.ip.clone().context("a pod without an address")?;
     let deadline = Instant::now() + PATIENCE;
     let mut stream = loop {
-        match TcpStream::connect((address.as_str(), PORT)) {
+        match TcpStream::connect((pod.address.as_str(), PORT)) {
             Ok(stream) => break stream,
-            Err(error) => ensure!(Instant::now() < deadline, "{}: {error}", pod.name),
+            Err(error) => ensure!(Instant::now() < deadline, "{}: {error}", pod.address),
         }
         std::thread::sleep(PAUSE);
     };
@@ -97,9 +109,9 @@ fn connect(pod: Pod) -> Result<(Pod, String, TcpStream)> {
 
 fn await_gone(stage: &Stage<'_>, clients: &[(Pod, String, TcpStream)]) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
-    let lives = |uid: &str| stage.pod_of(uid).is_some_and(|pod| pod.deleted.is_none());
     loop {
-        let left = clients.iter().filter(|(pod, _, _)| lives(&pod.uid)).count();
+        let there = stage.kubectl.run(&["get", "pods", "-o", "jsonpath={.items[*].metadata.uid}"])?;
+        let left = clients.iter().filter(|(pod, _, _)| there.contains(&pod.uid)).count();
         if left == 0 {
             return Ok(());
         }

@@ -117,16 +117,6 @@ impl<'a> Stage<'a> {
         self.deploy(workload)?.first().copied().context("a workload without pods")
     }
 
-    /// Pods that are not to end and whose service runs.
-    pub fn running_pods(&self) -> Vec<crate::watch::Pod> {
-        self.running(APP).into_iter().map(|(pod, _)| pod).collect()
-    }
-
-    /// What Kubernetes said last of a pod.
-    pub fn pod_of(&self, uid: &str) -> Option<crate::watch::Pod> {
-        self.watch.pod(uid)
-    }
-
     /// Waits until the API has a life's pod no more.
     pub fn await_removal(&mut self, life: LifeId) -> Result<()> {
         let uid = self.life(life).pod.uid.clone();
