@@ -17,8 +17,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How old a container may be whose first process is still the runtime's.
-const YOUNG: Duration = Duration::from_secs(2);
+/// How old a container may be whose first process is still the runtime's, on a busy machine.
+const YOUNG: Duration = Duration::from_secs(10);
 /// How long the losses of a dying process wait for the container's end to explain them.
 const EARLY: Duration = Duration::from_secs(2);
 /// Bounds on what is remembered of one container.
