@@ -46,6 +46,31 @@ pub struct Arguments {
     standalone: bool,
 }
 
+/// The cases that a change has to pass: one of each kind, none of which plays alone. `cargo xtask e2e` plays them all.
+const CORE: [&str; 14] = [
+    "delete",
+    "evict",
+    "scale-down",
+    "rollout-exit",
+    "rollout-drain",
+    "rollout-stateful-set",
+    "liveness",
+    "oom",
+    "crash-again",
+    "proxy-sidecar",
+    "stop-signal",
+    "exec",
+    "service-rollout",
+    "plugin",
+];
+
+impl Arguments {
+    /// The core.
+    pub fn core() -> Self {
+        Self { cases: CORE.map(String::from).to_vec(), ..Self::default() }
+    }
+}
+
 /// Builds, installs, judges.
 ///
 /// # Errors

@@ -46,7 +46,7 @@ pub enum Step {
     Zoo,
     /// What is installed in a cluster, judged by a real API server
     Deploy,
-    /// Pods that end in a real cluster
+    /// Pods that end in a real cluster: the core of `cargo xtask e2e`
     E2e,
 }
 
@@ -74,7 +74,7 @@ impl Step {
             Self::Dashboards => dashboards::run(context, &dashboards::Arguments::default()),
             Self::Zoo => zoo::run(context, &[]),
             Self::Deploy => cluster::during(context, |_| deploy::run(context, &deploy::Arguments::default())),
-            Self::E2e => cluster::during(context, |_| e2e::run(context, &e2e::Arguments::default())),
+            Self::E2e => cluster::during(context, |_| e2e::run(context, &e2e::Arguments::core())),
         }
     }
 }
