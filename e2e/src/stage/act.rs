@@ -124,7 +124,7 @@ impl Stage<'_> {
         self.wait_for("the API server", |stage| stage.kubectl.run(&["get", "--raw", "/readyz"]).is_ok())?;
         // The controllers notice late that it was away, and late that it is back.
         self.let_pass(NOTICED)?;
-        let ready = ["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=60s"];
+        let ready = ["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=180s"];
         self.kubectl.run(&ready)?;
         self.wait_for("the nodes to take pods", |stage| {
             let taints = ["get", "nodes", "-o", "jsonpath={.items[*].spec.taints[*].effect}"];
