@@ -88,6 +88,13 @@ pub(crate) async fn change(desk: &Desk, owners: &Owners, pod: &ObjectMeta) -> Op
         }
         "StatefulSet" => {
             let set: Option<StatefulSet> = get(desk, namespace, &owner).await?;
+            let first = set.map(|set| of_stateful_set(&set, pod));
+            if first != Some(Change::Unchanged) {
+                return wants(first);
+            }
+            // Its controller writes down the newest revision after it has deleted the first pod.
+            tokio::time::sleep(REPLACEMENT).await;
+            let set: Option<StatefulSet> = get(desk, namespace, &owner).await?;
             wants(set.map(|set| of_stateful_set(&set, pod)))
         }
         "DaemonSet" => {

@@ -163,6 +163,35 @@ async fn an_answer_that_comes_when_the_pod_is_gone_still_explains_it() {
 }
 
 #[tokio::test]
+async fn a_stateful_set_that_has_not_written_down_its_revision_is_asked_again() {
+    let path = "/apis/apps/v1/namespaces/shop/statefulsets/web-5d4f";
+    let set = |newest: &str| {
+        json!({
+            "metadata": {"name": "web-5d4f", "uid": "rs"},
+            "spec": {"replicas": 3, "selector": {}, "serviceName": "", "template": {}},
+            "status": {"replicas": 3, "updateRevision": newest}
+        })
+    };
+    let of_set = |mut pod: Value| {
+        pod["metadata"]["ownerReferences"][0]["kind"] = json!("StatefulSet");
+        pod["metadata"]["labels"]["controller-revision-hash"] = json!("old");
+        pod
+    };
+    let server = Server::start(vec![of_set(pod("web-1"))]);
+    server.object(path, set("old"));
+    let mut daemon = Daemon::of(&server);
+    daemon.pod().await;
+    server.watched().await;
+    server.event("MODIFIED", &of_set(deleted("web-1", 0)));
+    assert_eq!(daemon.pod().await.change, None);
+    while server.asked(&format!("GET {path}")) == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.object(path, set("new"));
+    assert_eq!(daemon.pod().await.change, Some(Change::NewRevision));
+}
+
+#[tokio::test]
 async fn a_hundred_deletions_ask_for_their_owner_once() {
     let names: Vec<_> = (0..100).map(|index| format!("web-{index}")).collect();
     let server = Server::start(names.iter().map(|name| pod(name)).collect());
