@@ -64,7 +64,7 @@ pub enum Command {
         after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --quick\n  cargo xtask test --only kernel"
     )]
     Test {
-        /// Leave out the longest steps: zoo, deploy and e2e
+        /// Leave out the longest steps: zoo and deploy
         #[arg(long)]
         quick: bool,
         /// Run this step alone
@@ -136,7 +136,7 @@ pub enum Command {
     /// Starts the cluster of `cargo xtask cluster up` unless another is named, installs the daemon with Helm, and
     /// stops services under clients that keep the truth, connection by connection. The cluster stays up.
     #[command(
-        after_help = "Examples:\n  cargo xtask e2e\n  cargo xtask e2e --case 'rollout-*'\n  cargo xtask e2e --kubeconfig ~/.kube/config --load-command 'kind load image-archive'"
+        after_help = "Examples:\n  cargo xtask e2e\n  cargo xtask e2e --core\n  cargo xtask e2e --case 'rollout-*'\n  cargo xtask e2e --kubeconfig ~/.kube/config --load-command 'kind load image-archive'"
     )]
     E2e(e2e::Arguments),
     /// Write docs/metrics.md from the daemon's own table, docs/kernels.md from what `vm` has recorded

@@ -15,11 +15,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What can be typed after `cargo xtask e2e`.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug)]
 pub struct Arguments {
     /// Only cases of this name; `*` stands for anything
     #[arg(long = "case", value_name = "NAME")]
     cases: Vec<String>,
+    /// Only one case of each kind, none of which plays alone
+    #[arg(long, conflicts_with = "cases")]
+    core: bool,
     /// List the cases and what they show
     #[arg(long)]
     list: bool,
@@ -36,7 +39,7 @@ pub struct Arguments {
     #[arg(long, value_name = "COMMAND", requires = "kubeconfig")]
     load_command: Option<String>,
     /// Measure what the daemon costs the cluster and how soon it tells, instead of playing cases
-    #[arg(long, conflicts_with_all = ["cases", "list", "standalone"])]
+    #[arg(long, conflicts_with_all = ["cases", "core", "list", "standalone"])]
     measure: bool,
     /// For how long the daemon is left alone to measure it at rest
     #[arg(long, value_name = "SECONDS", requires = "measure")]
@@ -46,7 +49,7 @@ pub struct Arguments {
     standalone: bool,
 }
 
-/// The cases that a change has to pass: one of each kind, none of which plays alone. `cargo xtask e2e` plays them all.
+/// One case of each kind, none of which plays alone.
 const CORE: [&str; 14] = [
     "delete",
     "evict",
@@ -64,13 +67,6 @@ const CORE: [&str; 14] = [
     "plugin",
 ];
 
-impl Arguments {
-    /// The core.
-    pub fn core() -> Self {
-        Self { cases: CORE.map(String::from).to_vec(), ..Self::default() }
-    }
-}
-
 /// Builds, installs, judges.
 ///
 /// # Errors
@@ -78,7 +74,8 @@ impl Arguments {
 pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     build::package(context, "e2e", Profile::Dev)?;
     let mut judge = Command::new(context.workspace.target().join("debug/e2e"));
-    for case in &arguments.cases {
+    let core = CORE.into_iter().filter(|_| arguments.core);
+    for case in arguments.cases.iter().map(String::as_str).chain(core) {
         judge.args(["--case", case]);
     }
     if arguments.list {
