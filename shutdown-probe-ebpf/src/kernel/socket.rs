@@ -157,7 +157,8 @@ impl Tcp {
     #[inline(always)]
     pub fn has_memory(self) -> bool {
         let most = self.most_unsent();
-        self.queued() < self.send_buffer() && (most == 0 || self.write_seq().wrapping_sub(self.snd_nxt()) < most)
+        self.queued() < self.send_buffer()
+            && (most == 0 || self.write_seq().wrapping_sub(self.snd_nxt()) < most)
     }
 
     /// Whether it is a subflow of an MPTCP connection.
