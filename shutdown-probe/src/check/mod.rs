@@ -25,6 +25,7 @@ pub use options::{CheckArgs, GuardArgs, Network};
 
 use crate::config::Observe;
 use crate::exit::{Exit, Failure, OrExit};
+use crate::output::console::Paint;
 use crate::session;
 use observer::Observer;
 use options::Plan;
@@ -33,7 +34,7 @@ use report::Document;
 use round::Round;
 use sandbox::Ground;
 use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use verdict::Judged;
@@ -63,7 +64,7 @@ pub fn run(args: CheckArgs, out: &mut impl Write) -> Result<Exit, Failure> {
             .map_err(|error| Failure::cannot_write(error.into()))?;
         print(out, "\n")?;
     } else {
-        print(out, &report::text(&document, wants_colour()))?;
+        print(out, &report::text(&document, Paint::stdout().is_coloured()))?;
     }
     if in_actions {
         // The runner looks for them on either stream; standard output may be JSON.
@@ -116,11 +117,6 @@ fn not_measured(failure: Failure) -> Failure {
 
 fn print(out: &mut impl Write, text: &str) -> Result<(), Failure> {
     out.write_all(text.as_bytes()).map_err(Failure::cannot_write)
-}
-
-fn wants_colour() -> bool {
-    let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    !forbidden && std::io::stdout().is_terminal()
 }
 
 fn measure(plan: &Plan) -> Result<Document, Failure> {

@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 const WARM_UP: Duration = Duration::from_millis(400);
 /// A load that somebody else wrote has to start first.
 const USER_WARM_UP: Duration = Duration::from_secs(2);
+/// How long it may take until it connects.
+const USER_PATIENCE: Duration = Duration::from_secs(20);
 /// New connections a second, where nobody says otherwise.
 const RATE: f64 = 20.0;
 /// How long clients may take to notice that all is over.
@@ -79,6 +81,7 @@ pub async fn play(
         Some(command) => {
             let load = UserLoad::start(ground, command, &service)?;
             progress.say(&format!("{name}: the load command runs"));
+            wait_for_clients(&load, &service).await?;
             sleep(USER_WARM_UP).await;
             load.check()?;
             let unpublish = CancellationToken::new();
@@ -90,6 +93,23 @@ pub async fn play(
     let termination = observer.complete(name).await;
     let status = container.status();
     Ok(Round { service, runtime, cost, moments, exchanges, termination, status })
+}
+
+/// Waits until the load has a connection: a service that nobody asks loses nothing, and proves nothing.
+async fn wait_for_clients(load: &UserLoad, service: &Service) -> Result<(), Failure> {
+    let until = Instant::now() + USER_PATIENCE;
+    while !discover::has_client(service.process, service.address.port()) {
+        load.check()?;
+        if Instant::now() > until {
+            let message = format!(
+                "the load command made no connection to {} within {USER_PATIENCE:?}",
+                service.address
+            );
+            return Err(Failure::new(Exit::NotMeasured, message));
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
 }
 
 async fn under_own_load(

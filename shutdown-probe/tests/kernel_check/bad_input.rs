@@ -31,7 +31,7 @@ fn each_gets_a_clear_sentence() {
     );
     let tls = servers::node_tls("none", directory.path());
     let other_port = ["--quiet", "--ready-timeout", "2s", "--port", "9"];
-    let cases: [(&[&str], Service, &str); 13] = [
+    let cases: [(&[&str], Service, &str); 14] = [
         (&patience, Service::new(["true"]), "the service ended after"),
         (&patience, Service::line("echo no database >&2; exit 3"), "no database"),
         (&patience, Service::new(["no-such-program"]), "there is no such program"),
@@ -43,6 +43,7 @@ fn each_gets_a_clear_sentence() {
         (&patience, tls, "speaks only TLS"),
         (&["--quiet"], servers::node_http2(), "speaks only HTTP/2"),
         (&["--quiet"], two_ports(500, 503), "answers only with errors of its own"),
+        (&["--quiet", "--load-command", "sleep 99"], servers::node("none"), "made no connection to"),
         (&other_port, servers::node("none"), "nothing listens on port 9"),
         (&["--grace", "1s", "--pre-stop", "2s"], Service::new(["true"]), "--pre-stop 2s must be shorter"),
     ];

@@ -204,7 +204,8 @@ fn proxy(template: &str, command: &[&str], upstream: u16) -> Project {
         .replace("{upstream}", &upstream.to_string())
         // Plain HTTP/1.
         .replace("{speaking}", "")
-        .replace("{tls}", "");
+        .replace("{tls}", "")
+        .replace("{sendfile}", "on");
     fs::write(path, filled).expect("written");
     Project { _directory: Some(directory), ..Project::from(service) }
 }

@@ -70,6 +70,11 @@ impl Door {
         }
     }
 
+    /// It does what it is asked.
+    fn serves(&self) -> bool {
+        self.status().is_some_and(|status| status < 400)
+    }
+
     /// The service behind it.
     pub fn service(&self, found: &Found, ready_after: Duration) -> Service {
         let mut other_ports: Vec<u16> = found.tcp.keys().map(|(port, _)| *port).collect();
@@ -106,10 +111,11 @@ impl Doors {
         }
     }
 
-    /// Asks there, unless an answer is awaited already.
+    /// Asks there, unless an answer is awaited already, or has settled what is to be known of it.
     pub fn knock(&mut self, address: SocketAddr, process: u32, plan: &Plan) {
         let rests = self.again.get(&address).is_some_and(|again| *again > Instant::now());
-        if !rests && self.busy.insert(address) {
+        let serves = self.doors.get(&address).is_some_and(Door::serves);
+        if !rests && !serves && self.busy.insert(address) {
             let request = Request::new(&plan.args.path, &plan.headers, address, false);
             self.knocking.spawn(async move {
                 let (answer, software) = knock::knock(address, &request).await;
@@ -160,7 +166,7 @@ impl Doors {
         if !is_settled {
             return Choice::None;
         }
-        let fitting = self.speaking(|status| status < 400);
+        let fitting = self.such(Door::serves);
         match (good.as_slice(), fitting.as_slice()) {
             ([one], _) => Choice::One((*one).clone()),
             // A path that was named and that only one of them knows tells which.
@@ -202,6 +208,14 @@ impl Doors {
         such.sort_by_key(|door| (door.address.port(), door.address));
         such.dedup_by_key(|door| door.address.port());
         such
+    }
+}
+
+impl Drop for Doors {
+    /// What is being asked is asked to its end: a service that counts its requests may never get over a client that
+    /// goes away in the middle, and would be blamed for it.
+    fn drop(&mut self) {
+        self.knocking.detach_all();
     }
 }
 

@@ -13,6 +13,7 @@ use crate::output::console::escape::escape;
 use doors::{Choice, Doors};
 use knock::Answer;
 use sockets::Tables;
+pub use sockets::has_client;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};

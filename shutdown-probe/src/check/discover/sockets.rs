@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// `TCP_LISTEN` of the kernel's `include/net/tcp_states.h`, as /proc/net/tcp prints it.
 const LISTENING: &str = "0A";
+/// `TCP_ESTABLISHED`.
+const CONNECTED: &str = "01";
 /// `TCP_CLOSE`: how /proc/net/udp prints a socket that is bound and not connected.
 const UNCONNECTED: &str = "07";
 /// `__SO_ACCEPTCON`: the flag of a listening Unix socket.
@@ -38,6 +40,13 @@ impl Tables {
             unix: unix(&read("unix")),
         }
     }
+}
+
+/// Whether a client is connected to this port, in the network namespace in which this process lives.
+pub fn has_client(process: u32, port: u16) -> bool {
+    let read = |table: &str| fs::read_to_string(format!("/proc/{process}/net/{table}")).unwrap_or_default();
+    let connected = ["tcp", "tcp6"].into_iter().flat_map(|table| inet(&read(table), CONNECTED));
+    connected.into_iter().any(|(_, local)| local.port() == port)
 }
 
 /// The sockets that each of these processes holds: inode → process.
@@ -137,5 +146,8 @@ mod tests {
         let tables = Tables::of(std::process::id());
         let (inode, _) = *tables.tcp.iter().find(|(_, found)| *found == address).expect("it is listed");
         assert_eq!(owners(&[std::process::id()]).get(&inode), Some(&std::process::id()));
+        assert!(!has_client(std::process::id(), address.port()));
+        let _client = std::net::TcpStream::connect(address).expect("it listens");
+        assert!(has_client(std::process::id(), address.port()));
     }
 }
