@@ -60,12 +60,7 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
         link.access
     });
     if let Some(worker) = worker {
-        let stop = stop.clone();
-        let work = async {
-            worker.run(stop).await;
-            Ok(())
-        };
-        tasks.spawn_on(work, runtime.handle());
+        tasks.spawn_on(work(worker, stop.clone()), runtime.handle());
     }
     let mut granted = Granted { access, changes: 0, probes };
 
@@ -80,16 +75,32 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
             outcome = live.run(&stop, after_turn) => outcome,
             Some(ended) = tasks.join_next() => unwrapped(ended),
         };
-        tracing::info!("stopping");
-        shared.readiness.enter(Stage::Stopping);
-        stop.cancel();
-        while let Some(ended) = tasks.join_next().await {
-            unwrapped(ended)?;
-        }
+        wind_up(tasks, &stop, &shared).await?;
         outcome
     });
     live.into_audience().finish();
     outcome.map(|()| Exit::Success)
+}
+
+/// Listens to the API server until it is told to stop.
+async fn work(worker: kube::Worker, stop: CancellationToken) -> Result<(), Failure> {
+    worker.run(stop).await;
+    Ok(())
+}
+
+/// Tells all tasks to stop, and waits for them.
+async fn wind_up(
+    mut tasks: JoinSet<Result<(), Failure>>,
+    stop: &CancellationToken,
+    shared: &Shared,
+) -> Result<(), Failure> {
+    tracing::info!("stopping");
+    shared.readiness.enter(Stage::Stopping);
+    stop.cancel();
+    while let Some(ended) = tasks.join_next().await {
+        unwrapped(ended)?;
+    }
+    Ok(())
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -4,6 +4,7 @@
 //! main process or PID 1 was meant, or the container lost its last process. A suspicion that comes to
 //! nothing lapses without a word: a helper or a worker was killed, the container lives on.
 
+mod clients;
 mod counts;
 mod ledger;
 mod measure;
@@ -15,7 +16,7 @@ mod verdict;
 
 use crate::cause::Cause;
 use crate::identity::{KernelInstant, ProcessId};
-use crate::input::{Connection, Handler, ProcessExited, Role, Sender, Signal};
+use crate::input::{Handler, ProcessExited, Sender, Signal};
 use crate::kubernetes::source::Source;
 use crate::signal::SIGKILL;
 use ledger::Ledger;
@@ -42,8 +43,6 @@ const AT_ONCE_LETTING_GO: Duration = Duration::from_millis(50);
 const HEARD_LATE: Duration = Duration::from_secs(2);
 /// How many processes are remembered by identity.
 const PROCESSES: usize = 4_096;
-/// How many late arrivals are remembered one by one.
-const LATE_ARRIVALS: usize = 10_000;
 
 /// The first stop signal that a process got, from whomever, and what became of it.
 #[derive(Debug)]
@@ -349,67 +348,6 @@ impl Termination {
         }
     }
 
-    /// A connection was opened.
-    pub fn opened(&mut self, connection: &Connection, origin: Origin) {
-        if connection.role == Role::Server
-            && !self.is_over_for(connection)
-            && self.ledger.opened(connection.cookie, connection.at)
-            && !self.probes.opened(connection, self.began_at, origin)
-        {
-            self.arrived(connection.at, origin.source);
-        }
-    }
-
-    /// A connection ended.
-    pub fn ended(&mut self, connection: &Connection) {
-        if self.is_over_for(connection) || !self.is_shutting_down() || self.probes.has(connection.cookie) {
-            return;
-        }
-        if !self.ledger.ended(connection) {
-            return;
-        }
-        self.changed = true;
-        let fate = connection.fate.0;
-        if connection.role == Role::Server {
-            if connection.accepted {
-                self.reading.extend(connection.owner.filter(|_| self.reading.len() < PROCESSES));
-            }
-            let by_will = !connection.by_death && !matches!(fate, Fate::PeerClosed | Fate::PeerAborted);
-            self.acted |= by_will && self.stop.is_some();
-            let owner = connection.owner.and_then(|owner| self.received.get_mut(&owner));
-            owner.into_iter().for_each(|received| received.let_go |= by_will);
-        }
-        if fate.is_severed() {
-            self.timeline.severed(connection.at, fate, connection.peer);
-        }
-    }
-
-    /// What came after the end of a connection changed its fate.
-    pub fn revised(&mut self, connection: &Connection) {
-        if self.probes.has(connection.cookie) {
-            return;
-        }
-        let is_ours = self.ledger.knows(connection.cookie)
-            || (!self.is_over_for(connection) && self.is_shutting_down());
-        if is_ours && self.ledger.revised(connection) {
-            self.changed = true;
-            if connection.fate.0.is_severed() {
-                self.timeline.severed(connection.at, connection.fate.0, connection.peer);
-            }
-        }
-    }
-
-    /// A connection attempt was refused.
-    pub fn refused(&mut self, at: KernelInstant, local: SocketAddr, peer: SocketAddr, origin: Origin) {
-        let is_ours = at >= self.began_at && self.is_shutting_down();
-        let is_client = is_ours && !self.probes.refused(at, peer, self.began_at, origin);
-        if is_client && self.ledger.refused(at, local, peer) {
-            self.changed = true;
-            self.arrived(at, origin.source);
-            self.timeline.severed(at, Fate::Refused, peer);
-        }
-    }
-
     /// A listener was opened or closed.
     pub fn listener(
         &mut self,
@@ -454,32 +392,9 @@ impl Termination {
         }
     }
 
-    /// A client came: late, or while the shutdown was but announced.
-    fn arrived(&mut self, at: KernelInstant, source: Option<Source>) {
-        self.last_arrival_at = self.last_arrival_at.max(Some(at));
-        if !self.is_shutting_down() || self.stop.as_ref().is_some_and(|stop| at < stop.at) {
-            self.opened_announced += 1;
-            return;
-        }
-        let after = at.since(self.reference());
-        self.late_total += 1;
-        self.last_late = self.last_late.max(Some(after));
-        if let Some(source) = source {
-            *self.late_by_source.entry(source).or_default() += 1;
-        }
-        if self.late.len() < LATE_ARRIVALS {
-            self.late.push((after, source));
-        }
-    }
-
     /// From when late arrivals and the grace period count.
     fn reference(&self) -> KernelInstant {
         self.stop.as_ref().map_or(self.began_at, |stop| stop.at)
-    }
-
-    /// A connection of before the beginning, or of the container's next life.
-    fn is_over_for(&self, connection: &Connection) -> bool {
-        connection.at < self.began_at || self.restarted_at.is_some_and(|restart| connection.at >= restart)
     }
 
     fn principal(&self) -> Option<&ProcessExited> {

@@ -2,7 +2,8 @@
 
 use crate::pieces::{Answer, Manner};
 use crate::puppet::{Address, Puppet};
-use crate::stage::{Client, Container, SHORTLY, Stage, client};
+use crate::stage::{Client, Container, Directory, SHORTLY, Stage, client};
+use shutdown_probe::probe::Settings;
 use shutdown_probe_common::fate::Fate;
 use shutdown_probe_common::framing::{Framed, Hand, framing_flag, protocol};
 use shutdown_probe_common::record::connection_event;
@@ -30,7 +31,13 @@ struct Service {
 
 impl Service {
     fn new() -> Self {
-        let stage = Stage::new();
+        Self::following("http1,http2,tls")
+    }
+
+    /// The same, with these protocols alone.
+    fn following(protocols: &str) -> Self {
+        let settings = Settings { protocols: protocols.parse().unwrap(), ..Settings::default() };
+        let stage = Stage::with(Directory::new(), settings);
         let container = stage.container("service");
         let mut server = container.puppet();
         let (listener, port) = server.listen(Address::V4Loopback);
@@ -49,6 +56,14 @@ impl Service {
         client.stream.write_all(GET).unwrap();
         assert_eq!(self.server.read(fd, 4096), GET.len() as i64);
         (client, fd)
+    }
+
+    /// A connection on which the server has read these bytes.
+    fn told(&mut self, bytes: &[u8]) -> Client {
+        let (mut client, fd) = self.connected();
+        client.stream.write_all(bytes).unwrap();
+        assert_eq!(self.server.read(fd, 4096), bytes.len() as i64);
+        client
     }
 
     fn answer(&mut self, client: &mut Client, fd: RawFd, answer: Answer, manner: Manner) {
@@ -73,10 +88,19 @@ struct Ended {
 impl Ended {
     /// What is known of a connection: HTTP/1, and nothing about it is guessed.
     fn of(&mut self, client: &Client) -> (Fate, Framed) {
+        let (fate, framed) = self.of_any(client);
+        assert_eq!((framed.protocol, framed.flags & framing_flag::LIKELY), (protocol::HTTP1, 0), "{framed:?}");
+        (fate, framed)
+    }
+
+    fn of_any(&mut self, client: &Client) -> (Fate, Framed) {
         let end = self.stage.wait_connection(&self.container, client.port, connection_event::ENDED);
-        let framed = end.evidence.framed;
-        assert_eq!((framed.protocol, framed.flags & framing_flag::LIKELY), (protocol::HTTP1, 0), "{end:?}");
-        (Fate::from_wire(end.fate).unwrap(), framed)
+        (Fate::from_wire(end.fate).unwrap(), end.evidence.framed)
+    }
+
+    fn assert_protocol(&mut self, client: &Client, followed: u8, fate: Fate) {
+        let (found, framed) = self.of_any(client);
+        assert_eq!((framed.protocol, found), (followed, fate), "{framed:?}");
     }
 
     fn assert_idle(&mut self, client: &Client) {
@@ -212,4 +236,35 @@ fn what_found_no_room_is_not_answered() {
     assert_eq!((fate, framed.in_hand()), (Fate::TruncatedResponse, Hand::Answer));
     assert!(framed.begun > 0 && framed.begun < framed.expected, "{framed:?}");
     assert_eq!(framed.expected as usize, Answer::Long.announced());
+}
+
+/// A client's beginning of HTTP/2 (RFC 9113): the preface, SETTINGS without settings, and a request for stream 1 that
+/// has its end.
+const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x01\x01\x05\0\0\0\x01\x82";
+/// The head of a record of TLS (RFC 8446, section 5.1): four bytes of a handshake, whatever they say.
+const HANDSHAKE: &[u8] = b"\x16\x03\x01\0\x04\x01\0\0\0";
+
+#[test]
+fn what_is_not_to_be_followed_is_judged_by_its_bytes() {
+    use protocol::{HTTP1, TLS, UNKNOWN};
+    for (protocols, http1, http2, tls) in [
+        ("http1", HTTP1, UNKNOWN, UNKNOWN),
+        ("http2", UNKNOWN, protocol::HTTP2, UNKNOWN),
+        ("tls", UNKNOWN, UNKNOWN, TLS),
+        ("http1,tls", HTTP1, UNKNOWN, TLS),
+        ("none", protocol::UNSEEN, protocol::UNSEEN, protocol::UNSEEN),
+    ] {
+        let mut service = Service::following(protocols);
+        let (mut cut, fd) = service.asked();
+        service.answer(&mut cut, fd, Answer::Cut, Manner::One);
+        let stream = service.told(HTTP2);
+        let handshake = service.told(HANDSHAKE);
+        let mut ended = service.killed();
+        // By its bytes, whatever was written last is an answer, and whatever was read last a request.
+        let of_cut = if http1 == HTTP1 { Fate::TruncatedResponse } else { Fate::ClosedIdle };
+        let of_handshake = if tls == TLS { Fate::ClosedIdle } else { Fate::UnansweredRequest };
+        ended.assert_protocol(&cut, http1, of_cut);
+        ended.assert_protocol(&stream, http2, Fate::UnansweredRequest);
+        ended.assert_protocol(&handshake, tls, of_handshake);
+    }
 }
