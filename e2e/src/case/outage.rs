@@ -2,8 +2,9 @@
 
 use super::Case;
 use crate::manifest::{Kind, Workload};
-use crate::stage::{Ending, Stage, Work};
+use crate::stage::{Ending, LifeId, Stage, Work};
 use anyhow::{Context as _, Result};
+use serde_json::json;
 use shutdown_probe_common::fate::Fate;
 use std::time::Duration;
 use zoo::expect::{Cause, Disposition, Expected};
@@ -16,6 +17,7 @@ pub const CASES: &[Case] = &[
     )
     .alone(),
     Case::new("daemon-rollout", "connections older than the daemon, and younger", daemon_rollout).alone(),
+    Case::new("daemon-replaced", "the daemon is replaced while a preStop hook runs", daemon_replaced).alone(),
 ];
 
 fn three_lost(found: Expected) -> Expected {
@@ -48,8 +50,25 @@ fn daemon_rollout(stage: &mut Stage<'_>) -> Result<()> {
     stage.ask_again(&idle)?;
     stage.in_flight(old, 3, &Work::Endless)?;
     stage.delete(old, &[])?;
-    stage.await_end(old)?;
+    exits_careless(stage, old)
+}
+
+fn daemon_replaced(stage: &mut Stage<'_>) -> Result<()> {
+    let sleep = json!({"preStop": {"sleep": {"seconds": 25}}});
+    let workload = Workload::patient_node(Kind::Deployment, "exit").grace(60).with_app("lifecycle", sleep);
+    let old = stage.deploy_one(&workload)?;
+    let idle = stage.idle(old, 2)?;
+    stage.delete(old, &[])?;
+    stage.wait_until_announced(old)?;
+    stage.renew_daemon()?;
+    stage.ask_again(&idle)?;
+    stage.in_flight(old, 3, &Work::Endless)?;
+    exits_careless(stage, old)
+}
+
+fn exits_careless(stage: &mut Stage<'_>, web: LifeId) -> Result<()> {
+    stage.await_end(web)?;
     let ending = Ending::exits("pod_deleted", Cause::ExitedWithoutDrain).finding(three_lost);
-    stage.expect(old, ending.finding(|found| found.signal(Disposition::Handled)));
+    stage.expect(web, ending.finding(|found| found.signal(Disposition::Handled)));
     Ok(())
 }

@@ -2,20 +2,28 @@
 
 use super::Case;
 use crate::manifest::{Kind, PORT, Workload, service};
-use crate::stage::{Ending, Stage};
-use anyhow::Result;
+use crate::stage::{Ending, LifeId, Stage, Work};
+use anyhow::{Result, ensure};
 use serde_json::json;
 use shutdown_probe_common::fate::Fate;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zoo::api::Termination;
-use zoo::client::{Script, Step, get};
+use zoo::client::{Script, Step, Target, get};
 use zoo::expect::{Cause, Disposition};
 
-pub const CASES: &[Case] = &[Case::new(
-    "service-rollout",
-    "the listener is closed while kube-proxy still leads clients to it: they are refused",
-    service_rollout,
-)];
+pub const CASES: &[Case] = &[
+    Case::new(
+        "service-rollout",
+        "the listener is closed while kube-proxy may still lead clients to it: whoever is refused is counted",
+        service_rollout,
+    ),
+    Case::new(
+        "service-lag",
+        "kube-proxy hears of nothing while the pods are replaced: its clients are refused",
+        service_lag,
+    )
+    .alone(),
+];
 
 /// Between one client and the next.
 const PERIOD: Duration = Duration::from_millis(5);
@@ -26,28 +34,58 @@ fn listens() -> serde_json::Value {
     json!({"exec": {"command": ["grep", "-q", pattern, "/proc/net/tcp"]}, "periodSeconds": 1})
 }
 
-fn service_rollout(stage: &mut Stage<'_>) -> Result<()> {
+/// A pod that clients reach through the Service, and one of them whose answer is still owed.
+struct Scene {
+    web: LifeId,
+    gate: Work,
+    target: Target,
+}
+
+fn set(stage: &mut Stage<'_>) -> Result<Scene> {
     stage.kubectl.apply(&service("web"))?;
     let workload = Workload::node(Kind::Deployment, "drain").with_app("readinessProbe", listens());
     let web = stage.deploy_one(&workload)?;
-    // One answer that is still owed keeps the old pod up for a while, with its listener closed.
+    // It keeps the old pod up for a while, with its listener closed.
     let gate = stage.gate();
     stage.in_flight(web, 1, &gate)?;
     let target = stage.service_target(web, "web")?;
     stage.wait_until_routed(web, &target)?;
+    Ok(Scene { web, gate, target })
+}
+
+fn service_rollout(stage: &mut Stage<'_>) -> Result<()> {
+    let scene = set(stage)?;
+    replace(stage, &scene)
+}
+
+fn service_lag(stage: &mut Stage<'_>) -> Result<()> {
+    let scene = set(stage)?;
+    stage.component("stop", "kube-proxy")?;
+    let replaced = replace(stage, &scene);
+    // Whatever came of it, the cluster is to be used again.
+    stage.component("start", "kube-proxy")?;
+    replaced?;
+    ensure!(stage.refused(scene.web) > 0, "nobody was led to the closed listener");
+    Ok(())
+}
+
+/// Replaces the pod under clients that come all the time.
+fn replace(stage: &mut Stage<'_>, Scene { web, gate, target }: &Scene) -> Result<()> {
+    let web = *web;
     stage.roll_out(&[web])?;
-    let until_closed = |stage: &mut Stage<'_>, stop: &dyn Fn(&Stage<'_>) -> bool| -> Result<()> {
+    let come_until = |stage: &mut Stage<'_>, stop: &dyn Fn(&Stage<'_>) -> bool| -> Result<()> {
         while !stop(stage) {
-            stage.open_to(web, target.clone(), Script::now(vec![get("/"), Step::AwaitAnswers, Step::Leave]));
+            let script = Script::now(vec![get("/"), Step::AwaitAnswers, Step::Leave]);
+            stage.open_to(web, target.clone(), script);
             stage.let_pass(PERIOD)?;
         }
         Ok(())
     };
-    until_closed(stage, &|stage| stage.says(web, "closed"))?;
+    come_until(stage, &|stage| stage.says(web, "closed"))?;
     // A second in which the rules may still lead to the old one.
-    let end = std::time::Instant::now() + Duration::from_secs(1);
-    until_closed(stage, &|_| std::time::Instant::now() > end)?;
-    stage.open_gate(web, &gate)?;
+    let end = Instant::now() + Duration::from_secs(1);
+    come_until(stage, &|_| Instant::now() > end)?;
+    stage.open_gate(web, gate)?;
     stage.await_end(web)?;
     let refused = stage.refused(web);
     let cause = if refused > 0 { Cause::ListenerClosedWhileRouted } else { Cause::Clean };
