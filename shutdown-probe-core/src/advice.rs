@@ -28,8 +28,8 @@ fn for_cause(cause: Cause, trigger: Trigger, last_late: Option<f64>) -> Vec<Stri
              signal (SIGQUIT) the container's stop signal."
         }
         Cause::IgnoredStopSignal => {
-            "Install a handler for the stop signal, or run an init as PID 1 (tini, docker run --init, \
-             shareProcessNamespace): PID 1 without a handler ignores it."
+            "Install a handler for the stop signal: PID 1 without one ignores it. An init as PID 1 (tini, docker run \
+             --init, shareProcessNamespace) only makes the signal end the process at once, with what is in flight."
         }
         Cause::StopSignalNotForwarded => {
             "Start the server with exec, so that the shell does not stand in front of it, or use an init that \
