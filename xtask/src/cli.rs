@@ -64,7 +64,7 @@ pub enum Command {
         after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --quick\n  cargo xtask test --only kernel"
     )]
     Test {
-        /// Leave out the longest steps: zoo and deploy
+        /// Leave out the longest steps: zoo, deploy and e2e
         #[arg(long)]
         quick: bool,
         /// Run this step alone

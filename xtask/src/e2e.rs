@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What can be typed after `cargo xtask e2e`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct Arguments {
     /// Only cases of this name; `*` stands for anything
     #[arg(long = "case", value_name = "NAME")]
@@ -49,7 +49,7 @@ pub struct Arguments {
     standalone: bool,
 }
 
-/// One case of each kind, none of which plays alone.
+/// One case of each kind, none of which plays alone: what a change has to pass.
 const CORE: [&str; 14] = [
     "delete",
     "evict",
@@ -66,6 +66,13 @@ const CORE: [&str; 14] = [
     "service-rollout",
     "plugin",
 ];
+
+impl Arguments {
+    /// The core.
+    pub fn core() -> Self {
+        Self { core: true, ..Self::default() }
+    }
+}
 
 /// Builds, installs, judges.
 ///

@@ -89,7 +89,11 @@ impl Ended {
     /// What is known of a connection: HTTP/1, and nothing about it is guessed.
     fn of(&mut self, client: &Client) -> (Fate, Framed) {
         let (fate, framed) = self.of_any(client);
-        assert_eq!((framed.protocol, framed.flags & framing_flag::LIKELY), (protocol::HTTP1, 0), "{framed:?}");
+        assert_eq!(
+            (framed.protocol, framed.flags & framing_flag::LIKELY),
+            (protocol::HTTP1, 0),
+            "{framed:?}"
+        );
         (fate, framed)
     }
 

@@ -11,7 +11,7 @@ use crate::command;
 use crate::context::Context;
 use crate::setup::{self, Scope};
 use crate::terminal::{clock, stdout};
-use crate::{alerts, cluster, dashboards, deploy, docs, page, zoo};
+use crate::{alerts, cluster, dashboards, deploy, docs, e2e, page, zoo};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use std::time::Instant;
@@ -46,10 +46,12 @@ pub enum Step {
     Zoo,
     /// What is installed in a cluster, judged by a real API server
     Deploy,
+    /// Pods that end in a real cluster: the core of `cargo xtask e2e`
+    E2e,
 }
 
 /// What takes minutes.
-const LONG: [Step; 2] = [Step::Zoo, Step::Deploy];
+const LONG: [Step; 3] = [Step::Zoo, Step::Deploy, Step::E2e];
 
 impl Step {
     /// As it is typed after `--only`.
@@ -72,6 +74,7 @@ impl Step {
             Self::Dashboards => dashboards::run(context, &dashboards::Arguments::default()),
             Self::Zoo => zoo::run(context, &[]),
             Self::Deploy => cluster::during(context, |_| deploy::run(context, &deploy::Arguments::default())),
+            Self::E2e => cluster::during(context, |_| e2e::run(context, &e2e::Arguments::core())),
         }
     }
 }
