@@ -30,6 +30,8 @@ pub struct Container {
     pub began_jiffies: u64,
     /// The same moment, in ns of `CLOCK_MONOTONIC`.
     pub began_monotonic: u64,
+    /// 1: the story began with more than a process that ended well.
+    pub is_firm: u64,
     /// The first process that entered the container from outside.
     pub main: Process,
     /// Totals since the container was first seen.
@@ -52,5 +54,5 @@ pub const SUSPICION_NS: u64 = 15_000_000_000;
 
 const _: () = {
     assert!(size_of::<Counters>() == 128);
-    assert!(size_of::<Container>() == 304);
+    assert!(size_of::<Container>() == 312);
 };

@@ -146,6 +146,36 @@ impl Known {
     #[inline(always)]
     pub fn open_narration(self) {
         self.narrate(now() + SUSPICION_NS, false);
+        self.make_firm();
+    }
+
+    /// The same because its main process has ended.
+    ///
+    /// The story begins anew where it was no more than that another had ended well: the first step of a runtime, which
+    /// makes the real one.
+    #[inline(always)]
+    pub fn open_narration_of_end(self, ended_well: bool) {
+        let now = now();
+        let until = self.narrate_until();
+        if until > now && until != CONFIRMED && !self.is_firm() {
+            self.begin(now);
+        }
+        self.narrate(now + SUSPICION_NS, false);
+        if !ended_well {
+            self.make_firm();
+        }
+    }
+
+    #[inline(always)]
+    fn is_firm(self) -> bool {
+        // SAFETY: as in `narrate_until`.
+        unsafe { read_volatile(&raw const (*self.value).is_firm) != 0 }
+    }
+
+    #[inline(always)]
+    fn make_firm(self) {
+        // SAFETY: as in `narrate_until`.
+        unsafe { write_volatile(&raw mut (*self.value).is_firm, 1) };
     }
 
     /// Tells its story until then; where `shorten` is false, never less long than before.
@@ -168,6 +198,7 @@ impl Known {
         // CPUs that begin at once write the same but for what was counted in between.
         unsafe {
             (*self.value).began_at = now;
+            (*self.value).is_firm = 0;
             (*self.value).began_jiffies = jiffies();
             (*self.value).began_monotonic = monotonic();
             copy_nonoverlapping(

@@ -55,9 +55,10 @@ pub fn exited(task: Task) {
     let process = leader.process();
     let is_top = of_task(leader.parent()) != Some(container.id);
     let flags = process_flags(leader, process, container);
+    let exit_code = task.exit_code();
     // An exec'd helper is a top too, and comes and goes while the main process lives.
     if flags != 0 || (is_top && container.main().tgid == 0) {
-        container.open_narration();
+        container.open_narration_of_end(exit_code == 0);
     } else if !is_top && !container.is_narrating() {
         return;
     }
@@ -70,7 +71,7 @@ pub fn exited(task: Task) {
             header: header(kind::PROCESS_EXITED, container.id),
             process,
             root: if is_top { process } else { root(leader, container.id) },
-            exit_code: task.exit_code(),
+            exit_code,
             flags,
             comm: leader.comm(),
         }

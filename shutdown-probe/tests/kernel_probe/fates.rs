@@ -43,6 +43,10 @@ impl Service {
 
     fn on(stage: Stage, address: Address) -> Self {
         let container = stage.container("service");
+        Self::inside(container, stage, address)
+    }
+
+    fn inside(container: Container, stage: Stage, address: Address) -> Self {
         let mut server = container.puppet();
         let (listener, port) = server.listen(address);
         Self { server, container, stage, listener, port }
@@ -387,4 +391,20 @@ fn switched_off_framing_is_said_and_bytes_alone_judge() {
     assert_eq!(stage.fate(&container, idle.port), Fate::ClosedIdle);
     let record = stage.wait_connection(&container, waiting.port, connection_event::ENDED);
     assert_eq!((record.evidence.framed.protocol, record.evidence.framed.hand), (0, 0));
+}
+
+#[test]
+fn what_was_answered_since_another_process_ended_well_is_not_drained() {
+    for (status, expected) in [(0, Fate::ClosedIdle), (1, Fate::Drained)] {
+        let stage = Stage::new();
+        let container = stage.container("service");
+        // With 0 a runtime's first step; with 1 the beginning of the end.
+        container.puppet().exit(status);
+        sleep(TICK);
+        let mut service = Service::inside(container, stage, Address::V4Loopback);
+        let (idle, _) = service.answered();
+        let Service { server, container, mut stage, .. } = service;
+        server.exit(1);
+        assert_eq!(stage.fate(&container, idle.port), expected, "after status {status}");
+    }
 }
