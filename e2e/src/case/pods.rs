@@ -19,11 +19,15 @@ pub const CASES: &[Case] = &[
     Case::new("shell", "sh -c as PID 1 keeps the signal to itself", shell),
     Case::new("pre-stop-exec", "a preStop command, then a drain", pre_stop_exec),
     Case::new("host-network", "a pod on the node's network", host_network),
+    Case::new("host-port", "clients that come by a port of the node", host_port),
     Case::new("bare-pod", "a pod of nobody's", bare_pod),
 ];
 
 /// The port of a second container.
 pub const SIDE_PORT: u16 = PORT + 1;
+
+/// A port of the node.
+const HOST_PORT: u16 = 18_080;
 
 /// nginx in front of the service. `exec`, so that it gets the signals.
 fn nginx() -> Vec<String> {
@@ -152,6 +156,18 @@ fn host_network(stage: &mut Stage<'_>) -> Result<()> {
     let workload = Workload::node(Kind::Deployment, "drain").with("/hostNetwork", json!(true));
     let web = stage.deploy_one(&workload)?;
     drains(stage, web)
+}
+
+fn host_port(stage: &mut Stage<'_>) -> Result<()> {
+    let port = json!([{"containerPort": PORT, "hostPort": HOST_PORT}]);
+    let web = stage.deploy_one(&Workload::node(Kind::Deployment, "exit").with_app("ports", port))?;
+    let way = stage.host_target(web, HOST_PORT)?;
+    stage.in_flight_by(web, &way, 3, &Work::Endless)?;
+    stage.delete(web, &[])?;
+    stage.await_end(web)?;
+    let find = |found: Expected| found.signal(Disposition::Handled).severed(Fate::UnansweredRequest, 3);
+    stage.expect(web, Ending::exits("pod_deleted", Cause::ExitedWithoutDrain).finding(find));
+    Ok(())
 }
 
 fn bare_pod(stage: &mut Stage<'_>) -> Result<()> {

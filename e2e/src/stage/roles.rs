@@ -46,12 +46,24 @@ impl Stage<'_> {
 
     /// Clients whose request the server has read and works on.
     pub fn in_flight(&mut self, life: LifeId, count: usize, work: &Work) -> Result<Vec<ClientId>> {
+        let target = self.target(life)?;
+        self.in_flight_by(life, &target, count, work)
+    }
+
+    /// The same, of clients that come by another way.
+    pub fn in_flight_by(
+        &mut self,
+        life: LifeId,
+        way: &Target,
+        count: usize,
+        work: &Work,
+    ) -> Result<Vec<ClientId>> {
         let request = match work {
             Work::Endless => get(&format!("/slow?ms={NEVER}")),
             Work::Until(gate) => get(&format!("/slow?gate={gate}")),
         };
         let script = || Script::now(vec![request.clone()]);
-        let clients = (0..count).map(|_| self.open(life, script())).collect::<Result<Vec<_>>>()?;
+        let clients: Vec<_> = (0..count).map(|_| self.open_to(life, way.clone(), script())).collect();
         self.wait_for("the server to read the requests", |stage| {
             clients.iter().all(|id| {
                 let port = stage.client(*id).record().port;
@@ -104,6 +116,14 @@ impl Stage<'_> {
     pub fn service_target(&self, life: LifeId, name: &str) -> Result<Target> {
         let service = self.kubectl.run(&["get", "service", name, "-o", "jsonpath={.spec.clusterIP}"])?;
         let address = SocketAddr::new(service.parse().context("a Service without an address")?, SERVICE_PORT);
+        Ok(Target { source: self.target(life)?.source, ..Target::new(address) })
+    }
+
+    /// Where a port of the node is reached that leads to this life.
+    pub fn host_target(&self, life: LifeId, port: u16) -> Result<Target> {
+        let pod = &self.life(life).pod.name;
+        let node = self.kubectl.run(&["get", "pod", pod, "-o", "jsonpath={.status.hostIP}"])?;
+        let address = SocketAddr::new(node.parse().context("a node without an address")?, port);
         Ok(Target { source: self.target(life)?.source, ..Target::new(address) })
     }
 

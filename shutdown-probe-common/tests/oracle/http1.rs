@@ -50,7 +50,7 @@ pub fn check(data: &[u8]) {
     let mut framed = Framed::default();
     framing.frame(&mut framed);
     // What has not shown by a whole line that it is HTTP is judged by its bytes.
-    let is_proved = !requests.is_empty() || asked != End::Head || framed.protocol != protocol::UNSEEN;
+    let is_proved = !requests.is_empty() || framed.protocol != protocol::UNSEEN;
     if !is_proved && framed.in_hand() == Hand::Unknown {
         return;
     }
