@@ -35,8 +35,8 @@ fn two_services(stage: &mut Stage<'_>) -> Result<()> {
     let gate = stage.gate();
     stage.in_flight(app, 3, &gate)?;
     stage.in_flight(other, 3, &Work::Endless)?;
-    stage.delete(app, &[])?;
     stage.begin_end(&[other]);
+    stage.delete(app, &[])?;
     stage.wait_for_line(app, "closed")?;
     stage.open_gate(app, &gate)?;
     stage.await_end(app)?;
@@ -71,8 +71,8 @@ fn one_port(stage: &mut Stage<'_>) -> Result<()> {
     stage.wait_until_served(app)?;
     // The kernel spreads them over both: whose client each is, only the kernel knows.
     stage.idle(app, 8)?;
-    stage.delete(app, &[])?;
     stage.begin_end(&[other]);
+    stage.delete(app, &[])?;
     stage.await_end(app)?;
     stage.await_end(other)?;
     for container in [app, other] {

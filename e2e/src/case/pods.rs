@@ -64,8 +64,8 @@ fn sidecar(stage: &mut Stage<'_>) -> Result<()> {
     let (app, proxy) = deploy_with_nginx(stage, false)?;
     stage.idle(proxy, 2)?;
     stage.in_flight(proxy, 3, &Work::Endless)?;
-    stage.delete(app, &[])?;
     stage.begin_end(&[proxy]);
+    stage.delete(app, &[])?;
     stage.await_end(proxy)?;
     stage.await_end(app)?;
     let find = |found: Expected| found.signal(Disposition::Handled).severed(Fate::UnansweredRequest, 3);
@@ -88,8 +88,8 @@ fn stop_signal(stage: &mut Stage<'_>) -> Result<()> {
     stage.wait_until_served(proxy)?;
     let gate = stage.gate();
     let clients = stage.in_flight(proxy, 3, &gate)?;
-    stage.delete(app, &[])?;
     stage.begin_end(&[proxy]);
+    stage.delete(app, &[])?;
     stage.wait_for_line(proxy, "gracefully shutting down")?;
     stage.open_gate(app, &gate)?;
     stage.wait_until_answered(&clients)?;
@@ -107,8 +107,8 @@ fn native_sidecar(stage: &mut Stage<'_>) -> Result<()> {
     let (app, proxy) = deploy_with_nginx(stage, true)?;
     let gate = stage.gate();
     let clients = stage.in_flight(proxy, 3, &gate)?;
-    stage.delete(app, &[])?;
     stage.begin_end(&[proxy]);
+    stage.delete(app, &[])?;
     stage.wait_for_line(app, "closed")?;
     stage.open_gate(app, &gate)?;
     stage.wait_until_answered(&clients)?;

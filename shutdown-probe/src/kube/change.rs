@@ -60,14 +60,26 @@ pub fn of_stateful_set(set: &StatefulSet, pod: &ObjectMeta) -> Change {
     let first = set.spec.ordinals.as_ref().and_then(|it| it.start).unwrap_or_default();
     let wanted = set.spec.replicas.unwrap_or(1);
     let number = pod.name.as_deref().and_then(|name| name.rsplit_once('-')?.1.parse::<i32>().ok());
-    if number.is_some_and(|number| number >= first + wanted) {
-        return Change::FewerReplicas;
-    }
+    let is_beyond = number.is_some_and(|number| number >= first + wanted);
     let newest = set.status.as_ref().and_then(|status| status.update_revision.as_ref());
-    match (label(pod, CONTROLLER_REVISION), newest) {
-        (Some(own), Some(newest)) if own != newest => Change::NewRevision,
-        _ => Change::Unchanged,
+    let is_old = label(pod, CONTROLLER_REVISION).zip(newest).is_some_and(|(own, newest)| own != newest);
+    match (is_beyond, is_old) {
+        (true, true) if was_scaled_later(&set.metadata, pod) => Change::NewRevision,
+        (true, _) => Change::FewerReplicas,
+        (false, true) => Change::NewRevision,
+        (false, false) => Change::Unchanged,
     }
+}
+
+/// Whether the number of replicas was written after the deletion began: it is not what the deletion is for.
+fn was_scaled_later(set: &ObjectMeta, deleted: &ObjectMeta) -> bool {
+    let writers = set.managed_fields.iter().flatten();
+    let of_replicas = writers.filter(|writer| {
+        let fields = writer.fields_v1.as_ref().map(|fields| &fields.0["f:spec"]["f:replicas"]);
+        fields.is_some_and(|replicas| !replicas.is_null())
+    });
+    let written = of_replicas.filter_map(|writer| Some(writer.time.as_ref()?.0.as_second())).max();
+    written.zip(deletion_began(deleted)).is_some_and(|(written, began)| written > began)
 }
 
 /// What a DaemonSet wants: templates are numbered.
@@ -175,6 +187,25 @@ mod tests {
         assert_eq!(of_stateful_set(&set(2, 5, "db-1"), &pod("db-6")), Change::Unchanged);
         assert_eq!(of_stateful_set(&set(2, 0, "db-2"), &pod("db-1")), Change::NewRevision);
         assert_eq!(of_stateful_set(&set(2, 0, "db-1"), &pod("db-1")), Change::Unchanged);
+    }
+
+    #[test]
+    fn a_pod_is_not_deleted_for_what_was_written_later() {
+        let scaled = |at: &str| -> StatefulSet {
+            object(json!({
+                "metadata": {"managedFields": [
+                    {"time": "2026-09-21T15:00:00Z", "fieldsV1": {"f:spec": {"f:template": {}}}},
+                    {"time": at, "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+                ]},
+                "spec": {"replicas": 1, "selector": {}, "serviceName": "", "template": {}},
+                "status": {"replicas": 1, "updateRevision": "db-2"}
+            }))
+        };
+        let mut pod = deleted();
+        pod.name = Some("db-1".into());
+        pod.labels = Some([(CONTROLLER_REVISION.into(), "db-1".into())].into());
+        assert_eq!(of_stateful_set(&scaled(NEW), &pod), Change::FewerReplicas, "in the same second");
+        assert_eq!(of_stateful_set(&scaled("2026-09-21T14:00:31Z"), &pod), Change::NewRevision);
     }
 
     #[test]
