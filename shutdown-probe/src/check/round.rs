@@ -14,7 +14,7 @@ use shutdown_probe_core::report::Termination;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long the load runs before the service is stopped.
@@ -112,6 +112,20 @@ async fn wait_for_clients(load: &UserLoad, service: &Service) -> Result<(), Fail
     Ok(())
 }
 
+/// It answered once, and not again. Who ends takes its children with it before that shows in its own status.
+async fn unusable(container: &Container, what: &str) -> Failure {
+    let _ = timeout(NOTICE, container.ended()).await;
+    let ended = match container.status() {
+        Some(status) if status.success() => {
+            "; its first process has ended, and a container ends with that: start the server in the foreground"
+                .to_owned()
+        }
+        Some(status) => format!("; it has ended ({status})"),
+        None => String::new(),
+    };
+    discover::failed(format!("{what}{ended}"), container)
+}
+
 async fn under_own_load(
     name: &str,
     plan: &Plan,
@@ -126,12 +140,13 @@ async fn under_own_load(
     let wanted = usize::from(args.requests_in_flight);
     let cost = match known {
         Some(known) => known,
-        None => learn(service.address, &crowd.asking(), wanted).await.map_err(|seen| {
-            let ended =
-                container.status().map_or_else(String::new, |status| format!("; it has ended ({status})"));
-            let asked = format!("{wanted} x GET {} on {} at once", args.path, service.address);
-            discover::failed(format!("{asked}: {}{ended}", seen.in_words()), container)
-        })?,
+        None => match learn(service.address, &crowd.asking(), wanted).await {
+            Ok(cost) => cost,
+            Err(seen) => {
+                let asked = format!("{wanted} x GET {} on {} at once", args.path, service.address);
+                return Err(unusable(container, &format!("{asked}: {}", seen.in_words())).await);
+            }
+        },
     };
     crowd.order(|orders| orders.pools_ask = cost.leaves_time_to_think());
     let volley = cost.at_once.min(wanted);

@@ -43,7 +43,7 @@ pub struct Loss {
 pub struct Judged {
     /// What it came to.
     pub outcome: Outcome,
-    /// Why, as the probe has it.
+    /// Why, as the probe has it; clean if clients lost nothing, and not by luck.
     pub cause: Cause,
     /// What clients lost by the shutdown.
     pub losses: Vec<Loss>,
@@ -57,17 +57,21 @@ pub struct Judged {
     pub answered_after: usize,
     /// Where clients and probe say different things.
     pub disagreements: Vec<String>,
+    /// What the probe calls severed on other ports than the one that was checked, by port.
+    pub elsewhere: Vec<u16>,
 }
 
 /// Judges one run.
 pub fn judge(round: &Round) -> Judged {
     let stopped = round.moments.stopped;
     let termination = round.termination.as_ref();
-    let by_port: BTreeMap<u16, &Severed> = termination
-        .iter()
-        .flat_map(|termination| &termination.severed)
-        .filter_map(|severed| Some((port(&severed.peer)?, severed)))
-        .collect();
+    let severed = || termination.iter().flat_map(|termination| &termination.severed);
+    // Elsewhere in the container its own processes are one another's clients, such as nginx of PHP-FPM.
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        severed().partition(|one| port(&one.local) == Some(round.service.address.port()));
+    let by_port: BTreeMap<u16, &Severed> =
+        here.into_iter().filter_map(|severed| Some((port(&severed.peer)?, severed))).collect();
+    let elsewhere = elsewhere.into_iter().filter_map(|severed| port(&severed.local)).collect();
     let (before, after): (Vec<_>, Vec<_>) = round
         .exchanges
         .iter()
@@ -81,16 +85,17 @@ pub fn judge(round: &Round) -> Judged {
             client: client.clone(),
         })
         .collect();
-    let cause = termination.map_or(Cause::Clean, |termination| termination.cause);
+    let probed = termination.map_or(Cause::Clean, |termination| termination.cause);
     let severed = match round.cost {
         Some(_) => losses.len() as u64,
         None => termination.map_or(0, |termination| termination.severed_total),
     };
     let outcome = match severed {
-        0 if cause.holds_without_loss() => Outcome::ByLuck,
+        0 if probed.holds_without_loss() => Outcome::ByLuck,
         0 => Outcome::Clean,
         _ => Outcome::Severed,
     };
+    let cause = if outcome == Outcome::Clean { Cause::Clean } else { probed };
     let answered =
         |one: &&Exchange| one.ended.is_some_and(|(ended, seen)| ended > stopped && seen.is_answer());
     Judged {
@@ -104,6 +109,7 @@ pub fn judge(round: &Round) -> Judged {
             disagreements(&losses, &round.exchanges, termination, &by_port)
         }),
         losses,
+        elsewhere,
     }
 }
 
@@ -116,7 +122,7 @@ fn disagreements(
     let mut found = Vec::new();
     let lost: BTreeSet<u16> = losses.iter().map(|loss| loss.client.port).collect();
     // A cut list of the probe's proves nothing about what is not in it.
-    if termination.severed_total <= by_port.len() as u64 {
+    if termination.severed_total <= termination.severed.len() as u64 {
         for loss in losses.iter().filter(|loss| loss.probe.is_none()) {
             let (port, seen) = (loss.client.port, loss.client.seen().in_words());
             found.push(format!("the client on port {port} saw: {seen}; the probe blames nothing on it"));
@@ -238,4 +244,4 @@ fn port(address: &str) -> Option<u16> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -125,6 +125,7 @@ fn node_behind_others() {
     play(vec![
         row("a shell", "node", node_behind(&["sh"], "drain"), "stop_signal_not_forwarded"),
         row("npm, exit(0)", "node", servers::node_by_npm("none"), "stop_signal_not_forwarded"),
+        row("node --watch", "node", node_behind(&["node", "--watch"], "none"), "stop_signal_killed_process"),
         row("a cluster", "node", servers::node_cluster(), "stop_signal_not_forwarded"),
         row("tini, no handler", "node", node_behind(&["tini", "--"], "none"), "stop_signal_killed_process"),
         row("tini", "node", node_behind(&["tini", "--"], "drain"), "clean").after_a_sleep(),

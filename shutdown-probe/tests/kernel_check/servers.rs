@@ -46,6 +46,10 @@ pub fn node_behind(words: &[&str], style: &str) -> Project {
     let server = ["node", path.to_str().expect("UTF-8"), style].map(str::to_owned);
     let service = match words {
         ["sh"] => behind_shell(&server.join(" ")),
+        // It stands in front of itself, as with `--watch`.
+        ["node", ..] => {
+            Service::new(words.iter().map(|word| (*word).to_owned()).chain(server.into_iter().skip(1)))
+        }
         _ => Service::new(words.iter().map(|word| (*word).to_owned()).chain(server)),
     };
     Project {

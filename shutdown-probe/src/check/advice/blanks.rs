@@ -10,10 +10,14 @@ use std::time::Duration;
 const MARGIN: Duration = Duration::from_secs(1);
 /// The least that is advised: proxies of a real cluster take longer than the model's.
 const PRE_STOP_LEAST: u64 = 5;
+/// The least that requests get to finish where nobody can say when they have.
+const FINISH_LEAST: u64 = 5;
 /// What a pod has where nobody says otherwise, in seconds.
 const GRACE_DEFAULT: u64 = 30;
-/// The command where it cannot be read.
-const COMMAND: [&str; 2] = ["node", "server.js"];
+/// What stands for the command where it cannot be read.
+const COMMAND: &str = "YOUR-SERVER";
+/// What is said of it then, in a language whose comments begin so: those that name the command.
+const EXPLAINED: &str = "# YOUR-SERVER is the command that starts it now, with its arguments.\n";
 
 /// The values.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(super) struct Blanks {
     sleep: u64,
     /// How long a drain may take, in seconds: well within what the sleep leaves of the grace period.
     drain: u64,
+    /// How long requests may still take where nothing can be waited for, in seconds.
+    finish: u64,
 }
 
 impl Blanks {
@@ -40,14 +46,16 @@ impl Blanks {
             grace = grace.max(given * 2).max(slowest * 2 + sleep).max(GRACE_DEFAULT);
         }
         let drain = (grace.saturating_sub(sleep) * 4 / 5).max(1);
-        let command = round.runtime.command.clone();
+        let slowest = round.cost.map_or(0.0, |cost| cost.latency.as_secs_f64());
+        let finish = ((slowest * 2.0).ceil() as u64).max(FINISH_LEAST).min(drain);
         let port = round.service.address.port();
         Self {
-            command: command.unwrap_or_else(|| COMMAND.map(str::to_owned).into()),
+            command: round.runtime.command.clone().unwrap_or_else(|| vec![COMMAND.to_owned()]),
             port,
             grace,
             sleep,
             drain,
+            finish,
         }
     }
 
@@ -58,6 +66,7 @@ impl Blanks {
         // The command last: it may hold anything.
         let values = [
             ("{drain}", self.drain.to_string()),
+            ("{finish}", self.finish.to_string()),
             ("{sleep}", self.sleep.to_string()),
             ("{grace}", self.grace.to_string()),
             ("{port}", self.port.to_string()),
@@ -65,7 +74,9 @@ impl Blanks {
             ("{command}", in_shell.join(" ")),
         ];
         let fill = |code: String, (name, value): &(&str, String)| code.replace(name, value);
-        let code = values.iter().fold(snippet.code.to_owned(), fill);
+        let is_unknown = self.command == [COMMAND] && snippet.code.contains("{command");
+        let explained = if is_unknown { EXPLAINED } else { "" };
+        let code = values.iter().fold(format!("{explained}{}", snippet.code), fill);
         Fix { title: snippet.title.to_owned(), language: snippet.language, code }
     }
 }
@@ -85,7 +96,7 @@ mod tests {
 
     fn blanks() -> Blanks {
         let command = ["node", "a b.js", "{grace}"].map(str::to_owned).into();
-        Blanks { command, port: 80, grace: 30, sleep: 7, drain: 18 }
+        Blanks { command, port: 80, grace: 30, sleep: 7, drain: 18, finish: 5 }
     }
 
     #[test]
@@ -102,5 +113,11 @@ mod tests {
         assert!(blanks().fill(EXEC_FOR_SHELL).code.ends_with("exec node 'a b.js' '{grace}'\n"));
         let code = blanks().fill(COMMAND_FOR_PACKAGE_MANAGER).code;
         assert!(code.ends_with("CMD [\"node\", \"a b.js\", \"{grace}\"]\n"), "{code}");
+    }
+
+    #[test]
+    fn an_unknown_command_is_called_so() {
+        let code = Blanks { command: vec![COMMAND.into()], ..blanks() }.fill(EXEC_FOR_SHELL).code;
+        assert!(code.starts_with("# YOUR-SERVER is") && code.ends_with("\nexec YOUR-SERVER\n"), "{code}");
     }
 }

@@ -12,6 +12,7 @@ use super::runtime::{Language, Runtime, Wrapper};
 use blanks::Blanks;
 use serde::Serialize;
 use shutdown_probe_core::cause::Cause;
+use shutdown_probe_core::trigger::Trigger;
 use snippet::Snippet;
 
 /// Something to copy.
@@ -43,6 +44,20 @@ pub fn fixes(causes: &[Cause], round: &Round, plan: &Plan) -> Vec<Fix> {
     fixes
 }
 
+/// What to do about the causes for which there is nothing to copy, in words.
+pub fn words(causes: &[Cause], round: &Round, plan: &Plan) -> Vec<String> {
+    let trigger = round.termination.as_ref().map_or(Trigger::Unknown, |termination| termination.trigger);
+    let is_mended = |cause: Cause| match cause {
+        Cause::StopSignalKilledProcess
+        | Cause::SignalBeforeReady
+        | Cause::IgnoredStopSignal
+        | Cause::ExitedWithoutDrain => snippet::drain(&round.runtime).is_some(),
+        other => !for_cause(other, round, plan).is_empty(),
+    };
+    let open = causes.iter().filter(|cause| !is_mended(**cause));
+    open.filter_map(|cause| shutdown_probe_core::advice::in_words(*cause, trigger)).collect()
+}
+
 /// Whether connections still come when the stop signal does: a service that rightly stops listening then refuses
 /// them, which shows only once the rest is mended.
 pub fn needs_sleep(plan: &Plan) -> bool {
@@ -53,6 +68,14 @@ fn for_cause(cause: Cause, round: &Round, plan: &Plan) -> Vec<Snippet> {
     let runtime = &round.runtime;
     let drain = || snippet::drain(runtime);
     match cause {
+        // With several workers, its master kills them by a signal that they do not handle.
+        Cause::StopSignalKilledProcess if runtime.language == Language::Hypercorn => {
+            snippet::snippet(Language::Asgi).into_iter().collect()
+        }
+        // Who passes the signal on seldom waits for what the server does with it then.
+        Cause::StopSignalKilledProcess | Cause::SignalBeforeReady if is_for_development(runtime) => {
+            with_forwarding(runtime, drain())
+        }
         Cause::StopSignalKilledProcess | Cause::SignalBeforeReady => drain().into_iter().collect(),
         Cause::IgnoredStopSignal => with_forwarding(runtime, drain()),
         Cause::StopSignalNotForwarded => {
@@ -61,6 +84,10 @@ fn for_cause(cause: Cause, round: &Round, plan: &Plan) -> Vec<Snippet> {
         // A wrapper that goes first takes the server with it, whatever that would have done.
         Cause::ExitedWithoutDrain => with_forwarding(runtime, drain()),
         Cause::WaitedOnIdleConnections => letting_go(runtime.language).into_iter().collect(),
+        // Its handler is to be replaced: a server drains only once it has stopped listening.
+        Cause::GraceExceeded if is_quick(round, plan) && !stops_listening(round) => {
+            drain().into_iter().collect()
+        }
         // A server that answers quickly and still runs at the end does not lack time, but a way to let go.
         Cause::GraceExceeded if is_quick(round, plan) => letting_go(runtime.language).into_iter().collect(),
         Cause::GraceExceeded => {
@@ -78,11 +105,18 @@ fn with_forwarding(runtime: &Runtime, drain: Option<Snippet>) -> Vec<Snippet> {
     let between = match runtime.wrapper.as_ref().map(|(wrapper, _)| *wrapper) {
         Some(Wrapper::Shell) => Some(snippet::EXEC_FOR_SHELL),
         Some(Wrapper::PackageManager) => Some(snippet::COMMAND_FOR_PACKAGE_MANAGER),
-        Some(Wrapper::Other) => Some(snippet::EXEC_FOR_OTHER),
+        Some(Wrapper::BuildTool) => Some(snippet::command_for_build_tool(runtime.language)),
+        Some(Wrapper::Manager | Wrapper::Other) => Some(snippet::EXEC_FOR_OTHER),
         // Inits pass signals on.
         Some(Wrapper::Init) | None => None,
     };
     between.into_iter().chain(drain).collect()
+}
+
+/// Whether what stands in front has its place where the service is written, not where it serves.
+fn is_for_development(runtime: &Runtime) -> bool {
+    let wrapper = runtime.wrapper.as_ref().map(|(wrapper, _)| *wrapper);
+    matches!(wrapper, Some(Wrapper::PackageManager | Wrapper::BuildTool | Wrapper::Manager))
 }
 
 /// Lets idle connections go; for most servers that is part of their drain.
@@ -92,9 +126,72 @@ fn letting_go(language: Language) -> Option<Snippet> {
 
 /// Whether the server drains on SIGTERM without any code of the application.
 fn drains_by_itself(language: Language) -> bool {
-    matches!(language, Language::Gunicorn | Language::Uvicorn | Language::Hypercorn | Language::Puma)
+    use Language::{Caddy, Gunicorn, Hypercorn, Puma, Uvicorn};
+    matches!(language, Gunicorn | Uvicorn | Hypercorn | Puma | Caddy)
+}
+
+/// Whether it closed a listener after the stop signal, before SIGKILL closed all.
+fn stops_listening(round: &Round) -> bool {
+    round.termination.as_ref().is_none_or(|termination| {
+        let killed = termination.kill_signal.as_ref().map_or(f64::INFINITY, |kill| kill.at);
+        termination.timeline.iter().any(|entry| entry.event == "listener_closed" && entry.at < killed)
+    })
 }
 
 fn is_quick(round: &Round, plan: &Plan) -> bool {
     round.cost.is_some_and(|cost| cost.latency * 4 < plan.grace_after_stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::verdict::tests::{plan, round, stopped};
+    use shutdown_probe_core::report::TimelineEntry;
+
+    fn failed(language: Language, wrapper: Option<Wrapper>) -> Round {
+        let mut round = round(stopped(), Vec::new(), &[], Cause::IgnoredStopSignal);
+        round.runtime.language = language;
+        round.runtime.wrapper = wrapper.map(|wrapper| (wrapper, "x".to_owned()));
+        round
+    }
+
+    fn titles(cause: Cause, round: &Round) -> Vec<String> {
+        fixes(&[cause], round, &plan(&["--pre-stop", "1s"])).into_iter().map(|fix| fix.title).collect()
+    }
+
+    #[test]
+    fn what_no_code_mends_is_said_in_words() {
+        let said = |language| words(&[Cause::IgnoredStopSignal], &failed(language, None), &plan(&[]));
+        assert_eq!(said(Language::Node), [""; 0]);
+        let unknown = said(Language::Python);
+        assert!(unknown.len() == 1 && unknown[0].contains("handler"), "not only a preStop: {unknown:?}");
+    }
+
+    #[test]
+    fn tools_of_development_do_not_serve() {
+        let of = |wrapper| titles(Cause::StopSignalKilledProcess, &failed(Language::Node, wrapper));
+        assert_eq!(of(None).len(), 1);
+        assert_eq!(of(Some(Wrapper::Init)), of(None), "it passes the signal on, and waits");
+        for wrapper in [Wrapper::PackageManager, Wrapper::Manager, Wrapper::BuildTool] {
+            let titles = of(Some(wrapper));
+            assert!(titles.len() == 2 && titles[0].starts_with("Start"), "{wrapper:?}: {titles:?}");
+        }
+    }
+
+    #[test]
+    fn a_handler_that_goes_on_listening_is_replaced() {
+        let mut round = failed(Language::Node, None);
+        let of = |round: &Round| titles(Cause::GraceExceeded, round).remove(0);
+        let termination = round.termination.as_mut().expect("one");
+        termination.timeline.clear();
+        assert!(of(&round).starts_with("Handle SIGTERM"), "{}", of(&round));
+        let termination = round.termination.as_mut().expect("one");
+        termination.timeline.push(TimelineEntry {
+            at: 0.0,
+            after_seconds: 0.0,
+            event: "listener_closed".into(),
+            text: String::new(),
+        });
+        assert!(of(&round).starts_with("Let idle connections go"), "{}", of(&round));
+    }
 }

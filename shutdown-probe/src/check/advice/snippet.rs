@@ -35,6 +35,26 @@ pub(super) const EXEC_FOR_OTHER: Snippet =
 pub(super) const COMMAND_FOR_PACKAGE_MANAGER: Snippet =
     snippet!("Start the server itself, not by its package manager", "dockerfile", "command.dockerfile");
 
+/// For Maven, `go run` and the like: what they start is not where the image has it.
+pub(super) fn command_for_build_tool(language: Language) -> Snippet {
+    match language {
+        Language::Spring | Language::Java => snippet!(
+            "Start what was built, not the tool that builds it",
+            "dockerfile",
+            "built_java.dockerfile"
+        ),
+        Language::Go => {
+            snippet!("Start what was built, not the tool that builds it", "dockerfile", "built_go.dockerfile")
+        }
+        Language::Dotnet => snippet!(
+            "Start what was built, not the tool that builds it",
+            "dockerfile",
+            "built_dotnet.dockerfile"
+        ),
+        _ => COMMAND_FOR_PACKAGE_MANAGER,
+    }
+}
+
 /// The fix for Rust compiles.
 ///
 #[doc = concat!(
@@ -74,6 +94,9 @@ pub(super) fn snippet(language: Language) -> Option<Snippet> {
         }
         Language::Wsgi => snippet!("Serve with one that drains on SIGTERM", "sh", "wsgi.sh"),
         Language::Asgi => snippet!("Serve with one that drains on SIGTERM", "sh", "asgi.sh"),
+        Language::Tornado => {
+            snippet!("Handle SIGTERM: stop accepting, finish, then exit", "python", "tornado.py")
+        }
         Language::PythonHttp => {
             snippet!("Handle SIGTERM: stop accepting, finish, then exit", "python", "python.py")
         }
@@ -85,6 +108,9 @@ pub(super) fn snippet(language: Language) -> Option<Snippet> {
         }
         Language::Haproxy => {
             snippet!("Make the graceful signal the stop signal", "dockerfile", "haproxy.dockerfile")
+        }
+        Language::Caddy => {
+            snippet!("Give it time to finish, less than the grace period", "caddyfile", "caddy.caddyfile")
         }
         Language::Apache => {
             snippet!("Make the graceful signal the stop signal", "dockerfile", "apache.dockerfile")

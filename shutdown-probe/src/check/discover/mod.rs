@@ -22,7 +22,7 @@ use tokio::time::sleep;
 /// How often it is looked at.
 const TURN: Duration = Duration::from_millis(20);
 /// How many of its last lines are shown where it fails.
-const LINES: usize = 16;
+const LINES: usize = 24;
 
 /// Where the service takes requests.
 #[derive(Clone, Debug, PartialEq)]

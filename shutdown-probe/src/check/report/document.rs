@@ -41,6 +41,9 @@ pub struct Document {
     pub advice: Vec<String>,
     /// What to change, to copy.
     pub fixes: Vec<Fix>,
+    /// The part of the advice that no fix carries out.
+    #[serde(skip)]
+    pub words: Vec<String>,
     /// The run that says most: an index into `runs`.
     pub worst: usize,
     /// Each run.
@@ -153,6 +156,7 @@ impl Document {
             },
             advice: termination.filter(|_| !is_clean).map(|one| one.advice.clone()).unwrap_or_default(),
             fixes: if is_clean { Vec::new() } else { advice::fixes(&causes, round, plan) },
+            words: if is_clean { Vec::new() } else { advice::words(&causes, round, plan) },
             other_causes: causes.split_off(1),
             worst,
             runs: rounds.iter().zip(judged).map(|(round, judged)| run(plan, round, judged)).collect(),

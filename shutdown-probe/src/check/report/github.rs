@@ -11,9 +11,7 @@ pub fn annotations(document: &Document) -> String {
     };
     let mut message = document.summary.clone();
     let titles = document.fixes.iter().map(|fix| &fix.title);
-    for (number, change) in
-        (1..).zip(titles.chain(document.advice.iter().filter(|_| document.fixes.is_empty())))
-    {
+    for (number, change) in (1..).zip(document.words.iter().chain(titles)) {
         message.push_str(&format!("\n{number}. {change}"));
     }
     command(level, title, &message)

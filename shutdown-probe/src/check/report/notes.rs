@@ -55,6 +55,7 @@ pub fn notes(plan: &Plan, rounds: &[Round], judged: &[Judged], blind_spots: &[St
         )
     }));
     notes.extend(errors_after_stop(rounds));
+    notes.extend(cut_elsewhere(judged));
     if plan.args.load_command.is_some() {
         notes.push(
             "the load was somebody else's: what clients saw is not known, the probe alone speaks".into(),
@@ -67,6 +68,14 @@ pub fn notes(plan: &Plan, rounds: &[Round], judged: &[Judged], blind_spots: &[St
     notes.extend(blind_spots.iter().map(|blind| format!("not measured here: {blind}")));
     notes.dedup();
     notes
+}
+
+/// Nobody held clients there: they are its own processes, or somebody who came by himself.
+fn cut_elsewhere(judged: &[Judged]) -> Option<String> {
+    let ports = &judged.iter().max_by_key(|one| one.elsewhere.len())?.elsewhere;
+    let port = ports.iter().min()?;
+    let count = ports.iter().filter(|other| *other == port).count();
+    Some(format!("the probe also saw {count} connections cut on port {port}, which was not checked"))
 }
 
 /// A complete answer is an answer, but clients may think otherwise of one with an error.

@@ -108,17 +108,16 @@ fn described(group: &Group) -> String {
     format!("{}: {} ({evidence}{retry})", group.client, group.saw)
 }
 
-/// What to copy says what to do, too; where there is nothing to copy, words must do.
+/// What to copy says what to do, too; for what there is nothing to copy, words must do.
 fn remedies(document: &Document, paint: Paint) -> String {
     let mut text = String::new();
-    if !document.advice.is_empty() || !document.fixes.is_empty() {
+    if !document.words.is_empty() || !document.fixes.is_empty() {
         let _ = write!(text, "\n{}\n", paint.title("What to change"));
     }
-    let words = document.advice.iter().filter(|_| document.fixes.is_empty());
-    for (number, advice) in (1..).zip(words) {
-        text.push_str(&wrapped(&format!("  {number}. "), advice));
+    for (number, words) in (1..).zip(&document.words) {
+        text.push_str(&wrapped(&format!("  {number}. "), words));
     }
-    for (number, fix) in (1..).zip(&document.fixes) {
+    for (number, fix) in (document.words.len() + 1..).zip(&document.fixes) {
         let gap = if number == 1 { "" } else { "\n" };
         let _ = write!(text, "{gap}{}", wrapped(&format!("  {number}. "), &format!("{}:", fix.title)));
         for line in fix.code.lines() {

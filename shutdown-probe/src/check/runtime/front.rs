@@ -16,6 +16,10 @@ pub enum Wrapper {
     Init,
     /// A package manager that runs a script: npm, yarn, pnpm, poetry, ...
     PackageManager,
+    /// One that builds and then runs what it has built: Maven, Gradle, `go run`, ...
+    BuildTool,
+    /// One that starts it again when it ends or a file changes: PM2, nodemon, `node --watch`.
+    Manager,
     /// Some other program.
     Other,
 }
@@ -27,6 +31,8 @@ impl Wrapper {
             Self::Shell => "shell",
             Self::Init => "init",
             Self::PackageManager => "package_manager",
+            Self::BuildTool => "build_tool",
+            Self::Manager => "process_manager",
             Self::Other => "other",
         }
     }
@@ -53,7 +59,16 @@ pub(super) fn ancestors(server: &Process, main: u32) -> Vec<Process> {
 pub(super) fn is_kin(one: &Process, server: &Process) -> bool {
     one.exe_name() == server.exe_name()
         && one.script().map(file_name) == server.script().map(file_name)
-        && !matches!(kind(one), Wrapper::Shell | Wrapper::PackageManager)
+        && kind(one) == Wrapper::Other
+}
+
+/// Whether it keeps other programs running; it may listen for them.
+pub(super) fn is_manager(process: &Process) -> bool {
+    let script = stem(process);
+    let is_named = ["pm2", "pm2-runtime", "pm2-docker", "nodemon"].contains(&script.as_str());
+    let watches = process.exe_name() == "node"
+        && process.arguments.iter().skip(1).any(|argument| argument.starts_with("--watch"));
+    is_named || watches || process.arguments.first().is_some_and(|title| title.starts_with("PM2 v"))
 }
 
 /// The first in the chain that is of another kind than the server, and its name. An init only if there is no other:
@@ -61,27 +76,71 @@ pub(super) fn is_kin(one: &Process, server: &Process) -> bool {
 pub(super) fn wrapper(server: &Process, in_front: &[Process]) -> Option<(Wrapper, String)> {
     let strangers = || in_front.iter().filter(|process| !is_kin(process, server));
     let first = strangers().find(|process| kind(process) != Wrapper::Init).or_else(|| strangers().next())?;
-    Some((kind(first), first.name().to_owned()))
+    Some((kind(first), name(first)))
 }
 
+/// What people call it: an interpreter goes by what it runs.
+fn name(process: &Process) -> String {
+    let stem = stem(process);
+    let interprets = ["node", "python", "ruby", "perl"].iter().any(|it| process.exe_name().starts_with(it));
+    let called = process.comm.split(' ').next().unwrap_or_default();
+    match process.exe_name() {
+        "java" if runs_maven(process) => "Maven".into(),
+        "java" if runs_gradle(process) => "Gradle".into(),
+        "go" | "cargo" | "dotnet" if kind(process) == Wrapper::BuildTool => {
+            format!("{} {}", process.exe_name(), process.script().unwrap_or_default())
+        }
+        "node" if process.arguments.iter().any(|it| it.starts_with("--watch")) => "node --watch".into(),
+        _ if PACKAGE_MANAGERS.contains(&called) => called.into(),
+        _ if interprets && !stem.is_empty() => stem.trim_end_matches("-cli").into(),
+        _ => process.name().to_owned(),
+    }
+}
+
+const PACKAGE_MANAGERS: [&str; 14] = [
+    "npm", "npm-cli", "npx", "npx-cli", "yarn", "pnpm", "corepack", "poetry", "pipenv", "uv", "pdm", "hatch",
+    "bundle", "make",
+];
+
 fn kind(process: &Process) -> Wrapper {
-    let script =
-        process.script().map(|path| Path::new(path).file_stem().unwrap_or_default().to_string_lossy());
-    let managers =
-        ["npm", "npm-cli", "npx", "npx-cli", "yarn", "pnpm", "poetry", "pipenv", "uv", "bundle", "make"];
-    let is_manager = |name: &str| managers.contains(&name);
+    let is_package_manager = |name: &str| PACKAGE_MANAGERS.contains(&name);
     // npm calls itself `npm start`.
     let called = process.comm.split(' ').next().unwrap_or_default();
     match process.exe_name() {
         "sh" | "bash" | "dash" | "ash" | "busybox" | "zsh" | "ksh" => Wrapper::Shell,
-        "tini" | "tini-static" | "dumb-init" | "catatonit" | "docker-init" | "s6-svscan" | "runsvdir" => {
-            Wrapper::Init
-        }
-        name if is_manager(name) || is_manager(called) || script.as_deref().is_some_and(is_manager) => {
+        "tini" | "tini-static" | "dumb-init" | "catatonit" | "docker-init" => Wrapper::Init,
+        // They wait for what they pass signals on to.
+        "s6-svscan" | "s6-supervise" | "runsvdir" | "runsv" | "multirun" => Wrapper::Init,
+        _ if stem(process) == "supervisord" => Wrapper::Init,
+        "mvnd" => Wrapper::BuildTool,
+        "go" | "cargo" | "dotnet" if matches!(process.script(), Some("run" | "watch")) => Wrapper::BuildTool,
+        "java" if runs_maven(process) || runs_gradle(process) => Wrapper::BuildTool,
+        name if is_package_manager(name)
+            || is_package_manager(called)
+            || is_package_manager(&stem(process)) =>
+        {
             Wrapper::PackageManager
         }
+        _ if is_manager(process) => Wrapper::Manager,
         _ => Wrapper::Other,
     }
+}
+
+fn runs_maven(process: &Process) -> bool {
+    let is_main = |argument: &String| {
+        argument.starts_with("org.codehaus.plexus.classworlds") || argument.starts_with("org.apache.maven")
+    };
+    process.arguments.iter().any(is_main)
+}
+
+fn runs_gradle(process: &Process) -> bool {
+    process.arguments.iter().any(|argument| argument.starts_with("org.gradle."))
+}
+
+/// The name of its script, without the ending.
+fn stem(process: &Process) -> String {
+    let stem = process.script().and_then(|path| Path::new(path).file_stem());
+    stem.unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -110,15 +169,40 @@ mod tests {
             "the init passes it on, the shell does not"
         );
         assert_eq!(before_node(&[npm, shell]), Some(Wrapper::PackageManager));
-        assert_eq!(before_node(&[nodemon]), Some(Wrapper::Other));
+        assert_eq!(before_node(&[nodemon]), Some(Wrapper::Manager));
+        let (pm2, watch) = (
+            ("/usr/bin/node", &["node", "/app/node_modules/.bin/pm2-runtime", "server.js"][..]),
+            ("/usr/bin/node", &["node", "--watch-path=.", "server.js"][..]),
+        );
+        assert_eq!(before_node(&[pm2]), Some(Wrapper::Manager));
+        assert_eq!(before_node(&[watch]), Some(Wrapper::Manager), "it is no master of the same script");
         assert_eq!(before_node(&[primary]), None, "a master is no wrapper");
         assert_eq!(before_node(&[]), None);
+    }
+
+    #[test]
+    fn build_tools_are_told_by_what_they_do() {
+        let maven =
+            process("/jdk/bin/java", &["java", "org.codehaus.plexus.classworlds.launcher.Launcher", "x"]);
+        assert_eq!((kind(&maven), name(&maven).as_str()), (Wrapper::BuildTool, "Maven"));
+        let run = process("/usr/local/go/bin/go", &["go", "run", "."]);
+        assert_eq!((kind(&run), name(&run).as_str()), (Wrapper::BuildTool, "go run"));
+        assert_eq!(kind(&process("/usr/bin/dotnet", &["dotnet", "App.dll"])), Wrapper::Other);
+    }
+
+    #[test]
+    fn interpreters_go_by_what_they_run() {
+        let called = |exe: &str, arguments: &[&str]| name(&process(exe, arguments));
+        assert_eq!(called("/usr/bin/node", &["node", "/app/node_modules/.bin/yarn", "start"]), "yarn");
+        assert_eq!(called("/usr/bin/node", &["node", "/lib/npm/bin/npm-cli.js", "start"]), "npm");
+        assert_eq!(called("/usr/bin/node", &["node", "--watch", "server.js"]), "node --watch");
+        assert_eq!(called("/usr/bin/dash", &["sh", "-c", "x"]), "dash");
     }
 
     #[test]
     fn npm_goes_by_its_title() {
         let mut npm = process("/usr/bin/node", &["npm start"]);
         npm.comm = "npm start".into();
-        assert_eq!(kind(&npm), Wrapper::PackageManager);
+        assert_eq!((kind(&npm), name(&npm).as_str()), (Wrapper::PackageManager, "npm"));
     }
 }

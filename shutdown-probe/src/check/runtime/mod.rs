@@ -41,8 +41,9 @@ languages! {
     Gunicorn = "gunicorn", "gunicorn";
     Uvicorn = "uvicorn", "uvicorn";
     Hypercorn = "hypercorn", "Hypercorn";
-    Wsgi = "wsgi", "a Python server that does not drain";
+    Wsgi = "wsgi", "a Python WSGI server";
     Asgi = "asgi", "Daphne";
+    Tornado = "tornado", "Tornado";
     PythonHttp = "python_http", "Python's http.server";
     Python = "python", "Python";
     Go = "go", "Go";
@@ -50,6 +51,7 @@ languages! {
     Java = "java", "Java";
     Nginx = "nginx", "nginx";
     Haproxy = "haproxy", "HAProxy";
+    Caddy = "caddy", "Caddy";
     Apache = "apache", "Apache";
     Lighttpd = "lighttpd", "lighttpd";
     Rust = "rust", "Rust";
@@ -85,16 +87,28 @@ impl Runtime {
 
 /// Looks at the process that opened the listener, and at those in front of it. `software`: what its answers say of it.
 pub fn recognise(container: &Container, serving: u32, software: Option<&str>) -> Runtime {
-    let server = Process::read(serving);
     let (main, inside) = (container.main(), tree::processes(container.directory()));
-    let in_front =
-        if main == serving || !inside.contains(&main) { Vec::new() } else { front::ancestors(&server, main) };
+    let server = behind_manager(Process::read(serving), &inside);
+    let in_front = if main == server.id || !inside.contains(&main) {
+        Vec::new()
+    } else {
+        front::ancestors(&server, main)
+    };
     Runtime {
         language: told_by(software, language(&server)),
         wrapper: front::wrapper(&server, &in_front),
         has_workers: has_workers(&server, &inside) || in_front.iter().any(|it| front::is_kin(it, &server)),
         command: server.command(),
     }
+}
+
+/// Where a manager listens for those that it keeps running: the first of them.
+fn behind_manager(listening: Process, inside: &[u32]) -> Process {
+    if !front::is_manager(&listening) {
+        return listening;
+    }
+    let kept = |id: &u32| Some(Process::read(*id)).filter(|other| other.parent == listening.id);
+    inside.iter().find_map(kept).unwrap_or(listening)
 }
 
 /// Whether it has children of its own kind.
@@ -110,6 +124,7 @@ fn told_by(software: Option<&str>, language: Language) -> Language {
     match language {
         Language::Python if says("basehttp") || says("simplehttp") => Language::PythonHttp,
         Language::Python if says("werkzeug") || says("wsgiserver/") || says("waitress") => Language::Wsgi,
+        Language::Python if says("tornado") => Language::Tornado,
         Language::Python if says("daphne") => Language::Asgi,
         Language::Python if says("hypercorn") => Language::Hypercorn,
         Language::Python if says("uvicorn") => Language::Uvicorn,
@@ -129,6 +144,7 @@ fn language(process: &Process) -> Language {
         "dotnet" => Language::Dotnet,
         "nginx" | "openresty" => Language::Nginx,
         "haproxy" => Language::Haproxy,
+        "caddy" => Language::Caddy,
         "apache2" | "httpd" => Language::Apache,
         "lighttpd" => Language::Lighttpd,
         _ if starts("python") || starts("pypy") => python(process),
@@ -220,6 +236,7 @@ pub(super) mod tests {
             ("/usr/bin/java", vec!["java", "org.springframework.boot.loader.JarLauncher"], Language::Spring),
             ("/usr/bin/ruby3.1", vec!["puma 6.4 (tcp://0.0.0.0:80)"], Language::Puma),
             ("/usr/sbin/php-fpm8.2", vec![], Language::Php),
+            ("/usr/bin/caddy", vec!["caddy", "run"], Language::Caddy),
             ("/nowhere/at/all", vec![], Language::Unknown),
         ];
         for (exe, arguments, expected) in cases {
@@ -234,6 +251,7 @@ pub(super) mod tests {
         assert_eq!(python("Werkzeug/3.1.3 Python/3.11.2"), Language::Wsgi);
         assert_eq!(python("WSGIServer/0.2 CPython/3.11.2"), Language::Wsgi, "Django's runserver");
         assert_eq!(python("Python/3.11 aiohttp/3.9"), Language::Python);
+        assert_eq!(python("TornadoServer/6.5"), Language::Tornado);
         assert_eq!(
             told_by(Some("uvicorn"), Language::Nginx),
             Language::Nginx,

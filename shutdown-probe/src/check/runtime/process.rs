@@ -68,6 +68,9 @@ impl Process {
     /// How it was started, unless it has given itself a title since. A script that names its interpreter itself goes
     /// without.
     pub fn command(&self) -> Option<Vec<String>> {
+        if let Some(command) = self.arguments.first().and_then(|title| in_title(title, self.exe_name())) {
+            return Some(command);
+        }
         let (program, rest) = self.arguments.split_first()?;
         let names_interpreter = |script: &String| {
             let mut mark = [0; 2];
@@ -75,7 +78,7 @@ impl Process {
             let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut mark));
             script.starts_with('/') && read.is_ok() && mark == *b"#!"
         };
-        let is_title = rest.is_empty() && program.contains([' ', ':']);
+        let is_title = program.contains(' ') || program.ends_with(':');
         match rest.first() {
             Some(script) if names_interpreter(script) => Some(rest.to_vec()),
             _ => (!is_title).then(|| self.arguments.clone()),
@@ -95,6 +98,27 @@ impl Process {
     }
 }
 
+/// The command that a title repeats: `nginx: master process nginx -g daemon off;`, or `node /app/server.js`, as PM2
+/// has it.
+fn in_title(title: &str, exe: &str) -> Option<Vec<String>> {
+    let said = match title.split_once(": master process ") {
+        Some((program, command)) => Some(command).filter(|_| program == exe)?,
+        None => Some(title).filter(|title| title.starts_with(&format!("{exe} /")))?,
+    };
+    let mut words: Vec<String> = Vec::new();
+    for word in said.split_whitespace() {
+        // What nginx takes by -g is one word, and ends with a semicolon.
+        match words.as_mut_slice() {
+            [.., option, directives] if option == "-g" && !directives.ends_with(';') => {
+                directives.push(' ');
+                directives.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
+    Some(words)
+}
+
 /// The fourth field of /proc/PID/stat; the second, in parentheses, may hold anything.
 fn parent(stat: &str) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
@@ -103,6 +127,26 @@ fn parent(stat: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn some_titles_repeat_the_command() {
+        let said = |title, exe| in_title(title, exe).map(|words| words.join("|"));
+        let nginx = "nginx: master process nginx -c /etc/n.conf -g daemon off; worker_processes 2; -q";
+        assert_eq!(
+            said("nginx: master process /usr/sbin/nginx -g daemon off; -q", "nginx").as_deref(),
+            Some("/usr/sbin/nginx|-g|daemon off;|-q")
+        );
+        assert!(
+            said(nginx, "nginx")
+                .is_some_and(|words| words.starts_with("nginx|-c|/etc/n.conf|-g|daemon off;"))
+        );
+        assert_eq!(said("node /app/server.js", "node").as_deref(), Some("node|/app/server.js"));
+        for title in
+            ["npm exec nodemon", "node", "gunicorn: master [app]", "php-fpm: master process (/etc/x)"]
+        {
+            assert_eq!(said(title, "node"), None, "{title}");
+        }
+    }
 
     #[test]
     fn our_own_parent_is_found() {

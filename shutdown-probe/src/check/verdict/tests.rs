@@ -12,7 +12,7 @@ use clap::Parser;
 
 const ANSWERED: Seen = Seen::Answered { status: 200, keep_alive: true };
 
-fn plan(arguments: &[&str]) -> Plan {
+pub fn plan(arguments: &[&str]) -> Plan {
     let words = ["shutdown-probe", "check"].iter().chain(arguments).chain(&["--", "node"]);
     match Cli::parse_from(words).command {
         Command::Check(args) => Plan::check(CheckArgs::clone(&args)).expect("sound"),
@@ -35,7 +35,7 @@ fn client(stopped: Instant, port: u16, sent: i64, ended: i64, seen: Seen) -> Exc
     }
 }
 
-fn round(stopped: Instant, exchanges: Vec<Exchange>, severed: &[(u16, &str)], cause: Cause) -> Round {
+pub fn round(stopped: Instant, exchanges: Vec<Exchange>, severed: &[(u16, &str)], cause: Cause) -> Round {
     let mut termination = sample::termination();
     let pattern = termination.severed[0].clone();
     let of = |(port, evidence): &(u16, &str)| Severed {
@@ -72,7 +72,7 @@ fn round(stopped: Instant, exchanges: Vec<Exchange>, severed: &[(u16, &str)], ca
     }
 }
 
-fn stopped() -> Instant {
+pub fn stopped() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
@@ -108,6 +108,24 @@ fn where_the_witnesses_disagree_it_is_said_and_the_clients_are_believed() {
         "the probe calls port 7 refused; its client is none of ours",
     ];
     assert_eq!(judged.disagreements, expected);
+}
+
+#[test]
+fn what_its_own_processes_lose_of_one_another_is_no_clients_loss() {
+    let stop = stopped();
+    let mut round = round(
+        stop,
+        vec![client(stop, 1, -9, 9, ANSWERED)],
+        &[(7, "unread_request")],
+        Cause::ExitedWithoutDrain,
+    );
+    let of = |round: &Round| {
+        let judged = judge(round);
+        (judged.outcome, judged.cause, judged.disagreements.len(), judged.elsewhere)
+    };
+    assert_eq!(of(&round), (Outcome::Clean, Cause::Clean, 1, vec![]));
+    round.termination.iter_mut().for_each(|it| it.severed[0].local = "127.0.0.1:9000".into());
+    assert_eq!(of(&round), (Outcome::Clean, Cause::Clean, 0, vec![9000]));
 }
 
 #[test]

@@ -1,2 +1,3 @@
-# SIGTERM is HAProxy's hard stop, and as PID 1 it ignores it. SIGUSR1 finishes what is in flight.
+# SIGTERM is HAProxy's hard stop; as PID 1 without -W it even ignores it.
+# SIGUSR1 finishes what is in flight.
 STOPSIGNAL SIGUSR1

@@ -2,9 +2,10 @@
 // http.createServer() or app.listen() returned (Fastify: app.server; Nest: app.getHttpServer()).
 const cluster = require('node:cluster');
 process.on('SIGTERM', () => {
-  if (cluster.isPrimary) {
-    // Its workers get no signal of their own. It ends with the last of them.
-    Object.values(cluster.workers).forEach((worker) => worker.process.kill());
+  // Workers get no signal of their own. The primary ends with the last of them.
+  const workers = Object.values(cluster.workers ?? {});
+  if (workers.length > 0) {
+    workers.forEach((worker) => worker.process.kill());
     return;
   }
   // No new connections; the callback runs when the last one has ended.
