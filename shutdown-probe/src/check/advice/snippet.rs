@@ -38,7 +38,7 @@ pub(super) const COMMAND_FOR_PACKAGE_MANAGER: Snippet =
 /// For Maven, `go run` and the like: what they start is not where the image has it.
 pub(super) fn command_for_build_tool(language: Language) -> Snippet {
     match language {
-        Language::Spring | Language::Java => snippet!(
+        Language::Spring | Language::Java | Language::JavaServer => snippet!(
             "Start what was built, not the tool that builds it",
             "dockerfile",
             "built_java.dockerfile"
@@ -123,7 +123,7 @@ pub(super) fn snippet(language: Language) -> Option<Snippet> {
         Language::Ruby => snippet!("Handle SIGTERM: stop accepting, finish, then exit", "ruby", "ruby.rb"),
         Language::Php => snippet!("Serve with one that drains", "dockerfile", "php.dockerfile"),
         Language::Dotnet => snippet!("Give the host time to finish", "csharp", "dotnet.cs"),
-        Language::Python | Language::Unknown => return None,
+        Language::Python | Language::JavaServer | Language::Unknown => return None,
     })
 }
 
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_is_recognised_has_its_fix() {
-        let without = [Language::Python, Language::Unknown];
+        let without = [Language::Python, Language::JavaServer, Language::Unknown];
         for language in Language::ALL.iter().filter(|language| !without.contains(language)) {
             let snippet = snippet(*language).expect("a snippet");
             assert!(!snippet.code.trim().is_empty(), "{language:?}");

@@ -18,9 +18,14 @@ const RUST: &[u8] = b"/rustc/";
 
 /// The language, where the file shows it.
 pub fn language(file: &Path) -> Option<Language> {
+    of(&read(file)?)
+}
+
+/// What the file holds, up to a limit.
+pub fn read(file: &Path) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(file).ok()?.take(READ_MOST).read_to_end(&mut bytes).ok()?;
-    of(&bytes)
+    Some(bytes)
 }
 
 fn of(bytes: &[u8]) -> Option<Language> {
@@ -38,7 +43,8 @@ fn is_build_information(bytes: &[u8]) -> bool {
     bytes.starts_with(GO) && (version().starts_with(b"go1") || version().starts_with(b"devel"))
 }
 
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+/// Whether this stands anywhere in it.
+pub fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     let Some(&first) = wanted.first() else { return true };
     let mut rest = bytes;
     while let Some(at) = rest.iter().position(|byte| *byte == first) {

@@ -4,6 +4,7 @@
 
 mod binary;
 mod front;
+mod java;
 mod process;
 
 use super::sandbox::{Container, tree};
@@ -49,6 +50,7 @@ languages! {
     Go = "go", "Go";
     Spring = "spring", "Spring Boot";
     Java = "java", "Java";
+    JavaServer = "java_server", "a Java server";
     Nginx = "nginx", "nginx";
     Haproxy = "haproxy", "HAProxy";
     Caddy = "caddy", "Caddy";
@@ -140,7 +142,7 @@ fn language(process: &Process) -> Language {
         "node" | "nodejs" => Language::Node,
         "deno" => Language::Deno,
         "bun" | "bunx" => Language::Bun,
-        "java" => java(process),
+        "java" => java::language(process),
         "dotnet" => Language::Dotnet,
         "nginx" | "openresty" => Language::Nginx,
         "haproxy" => Language::Haproxy,
@@ -172,16 +174,6 @@ fn python(process: &Process) -> Language {
 
 fn ruby(process: &Process) -> Language {
     if process.runs("puma") || process.comm.starts_with("puma") { Language::Puma } else { Language::Ruby }
-}
-
-fn java(process: &Process) -> Language {
-    let is_spring = |text: &str| text.to_ascii_lowercase().contains("spring");
-    let opened_spring = || process.open_files().iter().any(|file| is_spring(file));
-    if process.arguments.iter().any(|argument| is_spring(argument)) || opened_spring() {
-        Language::Spring
-    } else {
-        Language::Java
-    }
 }
 
 /// By the libraries that it has mapped, else by what its own file says.
@@ -233,7 +225,6 @@ pub(super) mod tests {
             ("/usr/bin/python3.11", vec!["python", "-m", "uvicorn", "app:app"], Language::Uvicorn),
             ("/usr/bin/python3.11", vec!["python", "server.py"], Language::Python),
             ("/usr/bin/java", vec!["java", "-jar", "app.jar"], Language::Java),
-            ("/usr/bin/java", vec!["java", "org.springframework.boot.loader.JarLauncher"], Language::Spring),
             ("/usr/bin/ruby3.1", vec!["puma 6.4 (tcp://0.0.0.0:80)"], Language::Puma),
             ("/usr/sbin/php-fpm8.2", vec![], Language::Php),
             ("/usr/bin/caddy", vec!["caddy", "run"], Language::Caddy),

@@ -90,11 +90,14 @@ impl Process {
         fs::read_to_string(format!("/proc/{}/maps", self.id)).unwrap_or_default()
     }
 
-    /// The files it has open, by path.
-    pub fn open_files(&self) -> Vec<String> {
+    /// The files it has open: where they can be read, whatever its mount namespace, and what it calls them.
+    pub fn open_files(&self) -> Vec<(PathBuf, String)> {
         let descriptors = fs::read_dir(format!("/proc/{}/fd", self.id)).into_iter().flatten().flatten();
-        let paths = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
-        paths.map(|path| path.to_string_lossy().into_owned()).collect()
+        let target = |descriptor: fs::DirEntry| {
+            let target = fs::read_link(descriptor.path()).ok()?;
+            Some((descriptor.path(), target.to_string_lossy().into_owned()))
+        };
+        descriptors.filter_map(target).collect()
     }
 }
 

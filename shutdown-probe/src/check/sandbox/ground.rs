@@ -140,7 +140,9 @@ fn sweep(root: &Path) {
 fn refusal(directory: &Path, error: &io::Error) -> String {
     let advice = match error.kind() {
         io::ErrorKind::PermissionDenied => "; run it as root".to_owned(),
-        io::ErrorKind::ReadOnlyFilesystem => format!("; in a container it must be writable: {SHARED}"),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotFound => {
+            format!("; in a container it must be writable: {SHARED}")
+        }
         _ => String::new(),
     };
     format!("{}: {error}{advice}", directory.display())

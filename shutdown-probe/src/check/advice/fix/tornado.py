@@ -5,5 +5,7 @@
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await stop.wait()
     server.stop()  # no new connections
-    server.conn_params.no_keep_alive = True  # whoever asks again is told that it is the last answer
-    await asyncio.sleep({finish})  # longer than the slowest request, less than the grace period
+    # Whoever asks again on an open connection is told that it is the last answer.
+    server.conn_params.no_keep_alive = True
+    # Longer than the slowest request, less than the grace period.
+    await asyncio.sleep({finish})
