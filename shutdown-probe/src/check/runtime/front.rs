@@ -59,16 +59,21 @@ pub(super) fn ancestors(server: &Process, main: u32) -> Vec<Process> {
 pub(super) fn is_kin(one: &Process, server: &Process) -> bool {
     one.exe_name() == server.exe_name()
         && one.script().map(file_name) == server.script().map(file_name)
-        && kind(one) == Wrapper::Other
+        && !matches!(kind(one), Wrapper::Shell | Wrapper::PackageManager | Wrapper::BuildTool)
+        && !is_manager(one)
 }
 
 /// Whether it keeps other programs running; it may listen for them.
 pub(super) fn is_manager(process: &Process) -> bool {
     let script = stem(process);
     let is_named = ["pm2", "pm2-runtime", "pm2-docker", "nodemon"].contains(&script.as_str());
-    let watches = process.exe_name() == "node"
-        && process.arguments.iter().skip(1).any(|argument| argument.starts_with("--watch"));
-    is_named || watches || process.arguments.first().is_some_and(|title| title.starts_with("PM2 v"))
+    is_named || watches(process) || process.arguments.first().is_some_and(|title| title.starts_with("PM2 v"))
+}
+
+/// Whether it is a Node that starts its own script again when a file changes.
+fn watches(process: &Process) -> bool {
+    let mut options = process.arguments.iter().skip(1).take_while(|argument| argument.starts_with('-'));
+    process.exe_name() == "node" && options.any(|option| option.starts_with("--watch"))
 }
 
 /// The first in the chain that is of another kind than the server, and its name. An init only if there is no other:
@@ -90,8 +95,9 @@ fn name(process: &Process) -> String {
         "go" | "cargo" | "dotnet" if kind(process) == Wrapper::BuildTool => {
             format!("{} {}", process.exe_name(), process.script().unwrap_or_default())
         }
-        "node" if process.arguments.iter().any(|it| it.starts_with("--watch")) => "node --watch".into(),
+        "node" if watches(process) => "node --watch".into(),
         _ if PACKAGE_MANAGERS.contains(&called) => called.into(),
+        "node" if package(process).is_some() => package(process).unwrap_or_default(),
         _ if interprets && !stem.is_empty() => stem.trim_end_matches("-cli").into(),
         _ => process.name().to_owned(),
     }
@@ -121,7 +127,7 @@ fn kind(process: &Process) -> Wrapper {
         {
             Wrapper::PackageManager
         }
-        _ if is_manager(process) => Wrapper::Manager,
+        _ if is_manager(process) || package(process).is_some() => Wrapper::Manager,
         _ => Wrapper::Other,
     }
 }
@@ -135,6 +141,17 @@ fn runs_maven(process: &Process) -> bool {
 
 fn runs_gradle(process: &Process) -> bool {
     process.arguments.iter().any(|argument| argument.starts_with("org.gradle."))
+}
+
+/// The package that its script belongs to, where it is a tool that was installed, not the service's own code.
+fn package(process: &Process) -> Option<String> {
+    let (_, inside) = process.script()?.rsplit_once("node_modules/")?;
+    let mut parts = inside.split('/');
+    match parts.next()? {
+        ".bin" => Some(stem(process)),
+        scope if scope.starts_with('@') => Some(format!("{scope}/{}", parts.next()?)),
+        name => Some(name.to_owned()),
+    }
 }
 
 /// The name of its script, without the ending.
@@ -196,6 +213,9 @@ mod tests {
         assert_eq!(called("/usr/bin/node", &["node", "/app/node_modules/.bin/yarn", "start"]), "yarn");
         assert_eq!(called("/usr/bin/node", &["node", "/lib/npm/bin/npm-cli.js", "start"]), "npm");
         assert_eq!(called("/usr/bin/node", &["node", "--watch", "server.js"]), "node --watch");
+        let tsx = ["node", "/app/node_modules/tsx/dist/cli.mjs", "server.ts"];
+        assert_eq!(called("/usr/bin/node", &tsx), "tsx");
+        assert_eq!(kind(&process("/usr/bin/node", &tsx)), Wrapper::Manager);
         assert_eq!(called("/usr/bin/dash", &["sh", "-c", "x"]), "dash");
     }
 
