@@ -96,7 +96,7 @@ fn a_request_is_in_hand_until_the_server_seals_a_record() {
 #[test]
 fn control_frames_and_alerts_are_neither_requests_nor_answers() {
     let idle = [TICKET, REQUEST, ANSWER];
-    for record in [PING, CLOSE, (Inbound, 23, 17), (Inbound, 21, 26), (Inbound, 23, 0), (Inbound, 23, 41)] {
+    for record in [PING, CLOSE, (Inbound, 23, 17), (Inbound, 21, 26), (Inbound, 23, 0), (Inbound, 23, 30)] {
         check(&after_13(&[idle.as_slice(), &[record, record]].concat()), Hand::Nothing);
     }
     let asked = [TICKET, REQUEST];
@@ -267,4 +267,105 @@ fn an_opening_of_http2_alone_asks_for_nothing() {
     check(&after_13(&[TICKET, opening, acknowledged]), Hand::Nothing);
     check(&after_13(&[TICKET, opening, acknowledged, (Inbound, 23, 60)]), Hand::Request);
     check(&after_13(&[TICKET, opening]), Hand::Request);
+}
+
+fn opened_with(server_finished: usize, client_finished: usize, records: &[Record]) -> Vec<Record> {
+    let mut all = vec![CLIENT_HELLO, (Outbound, 22, 122), (Outbound, 20, 1), (Outbound, 23, 32)];
+    all.extend([(Outbound, 23, 839), (Outbound, 23, 281), (Outbound, 23, server_finished), CLIENT_CHANGE]);
+    all.push((Inbound, 23, client_finished));
+    all.extend(records);
+    all
+}
+
+fn client(length: usize) -> Record {
+    (Inbound, 23, length)
+}
+
+fn server(length: usize) -> Record {
+    (Outbound, 23, length)
+}
+
+/// What clients and servers of HTTP/2 really send, by the lengths of their records: a request of so many is the last.
+#[test]
+fn a_request_that_repeats_another_is_as_short_as_a_control_frame() {
+    let node = [client(79), server(282), server(282), server(26), server(71), client(26)];
+    let go = [client(87), client(66), server(56), server(30), server(26), client(26), server(85)];
+    let curl = [client(81), client(61), client(26), server(56), server(30), server(26), server(85)];
+    for (opening, again, answer) in
+        [(&node[..], 36, 39), (&node, 37, 62), (&go, 35, 64), (&go, 32, 41), (&go, 39, 40), (&curl, 39, 41)]
+    {
+        let asked = [opening, &[client(again)]].concat();
+        check(&opened_with(69, 69, opening), Hand::Nothing);
+        check(&opened_with(69, 69, &asked), Hand::Request);
+        check(&opened_with(69, 69, &[&asked[..], &[server(answer)]].concat()), Hand::Nothing);
+        check(&opened_with(69, 69, &[&asked[..], &[server(answer), client(again)]].concat()), Hand::Request);
+    }
+}
+
+#[test]
+fn the_settings_of_http2_answer_nothing() {
+    for settings in
+        [&[56, 30, 26][..], &[56, 39], &[56, 30, 39], &[26, 26], &[63, 34], &[44, 26], &[47], &[35]]
+    {
+        let settings: Vec<_> = settings.iter().map(|length| server(*length)).collect();
+        for asked in [&[client(79)][..], &[client(92), client(47)]] {
+            let greeted = [asked, &settings, &[client(26)]].concat();
+            check(&opened_with(53, 53, &greeted), Hand::Request);
+            check(&opened_with(53, 53, &[&greeted[..], &[server(90)]].concat()), Hand::Nothing);
+        }
+    }
+    // Nobody acknowledges it: an answer of HTTP/1.
+    check(&opened_with(53, 53, &[client(79), server(56)]), Hand::Nothing);
+    check(&opened_with(53, 53, &[client(79), server(56), client(100)]), Hand::Request);
+    check(&opened_with(53, 53, &[client(79), server(56), client(100), server(56)]), Hand::Nothing);
+}
+
+#[test]
+fn an_opening_of_any_settings_asks_for_nothing() {
+    for opening in [50, 56, 87, 92, 99, 105] {
+        check(&opened_with(53, 53, &[client(opening), server(56), server(26)]), Hand::Nothing);
+    }
+    // With the acknowledgement of what the server announced first.
+    check(&opened_with(53, 53, &[server(57), client(59), server(26)]), Hand::Nothing);
+    // Node's first request goes with it.
+    for request in [79, 80, 81, 82, 83] {
+        check(&opened_with(53, 53, &[client(request), server(56), server(26), client(26)]), Hand::Request);
+    }
+    // The preface goes alone, what follows it too.
+    check(&opened_with(53, 53, &[client(41), client(44), server(56), server(26)]), Hand::Nothing);
+}
+
+#[test]
+fn java_pads_its_records() {
+    let begun = [client(165), server(56), server(39), server(88), client(42)];
+    for finished in [(53, 69), (69, 85), (0, 85)] {
+        let opened = |records: &[Record]| opened_with(finished.0.max(20), finished.1, records);
+        check(&opened(&begun), Hand::Nothing);
+        check(&opened(&[&begun[..], &[client(82)]].concat()), Hand::Request);
+        check(
+            &opened(&[&begun[..], &[client(82), server(41), client(46), client(50)]].concat()),
+            Hand::Nothing,
+        );
+    }
+}
+
+#[test]
+fn what_may_ping_is_no_request_once_it_was_answered_so() {
+    let idle = [client(99), server(63), server(26), client(287), server(34), client(34), server(172)];
+    let opened = |records: &[Record]| opened_with(53, 53, &[&idle[..], records].concat());
+    check(&opened(&[client(47)]), Hand::Request);
+    check(&opened(&[client(47), server(34)]), Hand::Nothing);
+    check(&opened(&[server(34), client(47)]), Hand::Nothing);
+    check(&opened(&[server(34), client(64), server(34)]), Hand::Nothing);
+    check(&opened(&[client(64), server(34)]), Hand::Nothing);
+    // It was the server that pinged.
+    check(&opened(&[client(64), server(34), client(34)]), Hand::Request);
+    check(&opened(&[client(76), client(47), server(34)]), Hand::Request);
+}
+
+#[test]
+fn a_head_as_short_as_an_update_answers_what_has_no_body() {
+    let begun = [client(99), client(81), server(56), server(30), server(26), server(88), client(26)];
+    check(&opened_with(53, 53, &[&begun[..], &[client(46), server(30)]].concat()), Hand::Nothing);
+    check(&opened_with(53, 53, &[&begun[..], &[client(5000), server(30)]].concat()), Hand::Request);
 }
