@@ -22,6 +22,11 @@ const PREFACE: u32 = 24;
 const GREETING: u32 = EMPTY + WINDOW_UPDATE;
 /// How gRPC measures the round trip: a PING of its own with one that is acknowledged, a WINDOW_UPDATE, or both.
 const PROBES: [u32; 3] = [WINDOW_UPDATE + PING, PING + PING, WINDOW_UPDATE + PING + PING];
+/// [`Tls::frames`]: the server has acknowledged the client's SETTINGS, or its own were empty.
+const GREETED: u8 = 2;
+/// Requests from here on can have a body for which the server sends WINDOW_UPDATEs.
+const LONG_REQUEST: u16 = 4096;
+
 /// What is not sure of the last request: [`Tls::doubt`].
 pub(super) mod doubt {
     /// Nothing.
@@ -34,20 +39,15 @@ pub(super) mod doubt {
     pub const SETTINGS: u8 = 3;
 }
 
-/// [`Tls::frames`]: the server has acknowledged the client's SETTINGS, or its own were empty.
-const GREETED: u8 = 2;
-/// Requests from here on can have a body for which the server sends WINDOW_UPDATEs.
-const LONG_REQUEST: u16 = 4096;
-
 /// Whether the client's record may hold a request.
 #[inline(always)]
 pub(super) fn asks(own: &mut Tls, bytes: u32) -> bool {
     match bytes {
-        // Of DATA, of which a request has begun before, up to three bytes.
         EMPTY => {
             acknowledges(own);
             false
         }
+        // Or up to four bytes of DATA, whose request has begun before.
         0..=WINDOW_UPDATE => false,
         PING => {
             // The server's was no answer to a PING.
