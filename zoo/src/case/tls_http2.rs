@@ -19,6 +19,8 @@ pub const CASES: &[Case] = &[
     Case::new("tls-http2-in-flight", NODE, "a request was the last word", in_flight).of_framing(),
     Case::new("tls-http2-ping", NODE, "a request in flight, and a PING acknowledged since", ping)
         .of_framing(),
+    Case::new("tls-http2-short", NODE, "requests as short as control frames, waiting and answered", short)
+        .of_framing(),
 ];
 
 fn server(stage: &mut Stage<'_>) -> Result<RunId> {
@@ -62,5 +64,19 @@ fn ping(stage: &mut Stage<'_>) -> Result<()> {
         stage.client_mut(*client).tell([Step::Control(http2::ping()), Step::AwaitPong]);
     }
     stage.wait_until_taken(server, &clients)?;
+    exits(stage, server, &[(UNANSWERED, 2)])
+}
+
+fn short(stage: &mut Stage<'_>) -> Result<()> {
+    let server = server(stage)?;
+    let asked = |path| {
+        let [first, second] = http2::short_requests(["/", path]).map(|request| Step::Request(request, 1));
+        Script::frames(vec![Step::Control(http2::preface()), first, Step::AwaitAnswers, second])
+    };
+    let waiting = ["/?ms=9e5", "/?ms=90e4"].map(|path| stage.open(server, asked(path)));
+    stage.wait_until_read(&waiting, 2)?;
+    let answered = stage.open(server, asked("/okay"));
+    stage.wait_until_read(&[answered], 2)?;
+    stage.wait_until_answered(&[answered])?;
     exits(stage, server, &[(UNANSWERED, 2)])
 }

@@ -13,7 +13,18 @@ pub fn request(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &block("GET", path))
 }
 
-/// The same, its header block cut into pieces of so many bytes: HEADERS and CONTINUATION.
+/// Two GET requests on streams 1 and 3, the second in as few bytes as clients need for what they repeat (RFC 7541).
+pub fn short_requests(paths: [&str; 2]) -> [Vec<u8>; 2] {
+    // `:method: GET` and `:scheme: http` of the static table; the authority goes into the dynamic one.
+    let authority = [&[0x41, 3][..], b"zoo"].concat();
+    let fields = [(1, &authority[..], paths[0]), (3, &[0xbe], paths[1])];
+    fields.map(|(stream, authority, path)| {
+        let block = [&[0x82, 0x86], authority, &[0x04, path.len() as u8], path.as_bytes()].concat();
+        frame(HEADERS, END_HEADERS | END_STREAM, stream, &block)
+    })
+}
+
+/// A request, its header block cut into pieces of so many bytes: HEADERS and CONTINUATION.
 pub fn continued_request(stream: u32, path: &str, piece: usize) -> Vec<u8> {
     let block = block("GET", path);
     let pieces = block.chunks(piece).enumerate().map(|(number, part)| {
