@@ -87,15 +87,16 @@ pub(crate) async fn change(desk: &Desk, owners: &Owners, pod: &ObjectMeta) -> Op
             Some(Answer::Change { change, revision, top: controller(&found.set.metadata) })
         }
         "StatefulSet" => {
-            let set: Option<StatefulSet> = get(desk, namespace, &owner).await?;
-            let first = set.map(|set| of_stateful_set(&set, pod));
-            if first != Some(Change::Unchanged) {
-                return wants(first);
+            let Some(set) = get::<StatefulSet>(desk, namespace, &owner).await? else { return wants(None) };
+            let first = of_stateful_set(&set, pod);
+            if first != Change::Unchanged {
+                return wants(Some(first));
             }
-            // Its controller writes down the newest revision after it has deleted the first pod.
+            // Its controller writes down the newest revision after it has deleted the first pod. All else is as it was
+            // when the pod was deleted: it may have been scaled since.
             tokio::time::sleep(REPLACEMENT).await;
-            let set: Option<StatefulSet> = get(desk, namespace, &owner).await?;
-            wants(set.map(|set| of_stateful_set(&set, pod)))
+            let again: Option<StatefulSet> = get(desk, namespace, &owner).await?;
+            wants(again.map(|again| of_stateful_set(&StatefulSet { status: again.status, ..set }, pod)))
         }
         "DaemonSet" => {
             let set: Option<DaemonSet> = get(desk, namespace, &owner).await?;

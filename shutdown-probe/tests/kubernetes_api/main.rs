@@ -165,10 +165,10 @@ async fn an_answer_that_comes_when_the_pod_is_gone_still_explains_it() {
 #[tokio::test]
 async fn a_stateful_set_that_has_not_written_down_its_revision_is_asked_again() {
     let path = "/apis/apps/v1/namespaces/shop/statefulsets/web-5d4f";
-    let set = |newest: &str| {
+    let set = |replicas: i32, newest: &str| {
         json!({
             "metadata": {"name": "web-5d4f", "uid": "rs"},
-            "spec": {"replicas": 3, "selector": {}, "serviceName": "", "template": {}},
+            "spec": {"replicas": replicas, "selector": {}, "serviceName": "", "template": {}},
             "status": {"replicas": 3, "updateRevision": newest}
         })
     };
@@ -178,7 +178,7 @@ async fn a_stateful_set_that_has_not_written_down_its_revision_is_asked_again() 
         pod
     };
     let server = Server::start(vec![of_set(pod("web-1"))]);
-    server.object(path, set("old"));
+    server.object(path, set(3, "old"));
     let mut daemon = Daemon::of(&server);
     daemon.pod().await;
     server.watched().await;
@@ -187,7 +187,8 @@ async fn a_stateful_set_that_has_not_written_down_its_revision_is_asked_again() 
     while server.asked(&format!("GET {path}")) == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    server.object(path, set("new"));
+    // It was scaled down meanwhile, which is not why the pod was deleted.
+    server.object(path, set(0, "new"));
     assert_eq!(daemon.pod().await.change, Some(Change::NewRevision));
 }
 
