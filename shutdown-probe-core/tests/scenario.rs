@@ -438,6 +438,17 @@ fn an_init_passes_the_signal_on_to_a_server_without_a_handler() {
 }
 
 #[test]
+fn a_signal_that_met_a_thread_being_made_still_kills() {
+    // A C library blocks all signals in the thread that makes another.
+    let mut script = Script::serving(1);
+    script.at(1_000).signal(SIGTERM, 1, |signal| (signal.blocked, signal.handler) = (true, Handler::Default));
+    script.exit(1, None, Some(SIGTERM)).ended(5001, Fate::UnansweredRequest, |_| ()).empty();
+    let report = script.report();
+    assert_eq!(report.cause, Cause::StopSignalKilledProcess);
+    assert_eq!(report.stop_signal.map(|stop| stop.disposition), Some(Disposition::Default));
+}
+
+#[test]
 fn a_master_that_leaves_its_workers_to_sigkill() {
     let mut script = Script::serving(1);
     script.at(1_000).sigterm(Handler::Installed).exit(1, Some(0), None);

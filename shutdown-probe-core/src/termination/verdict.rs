@@ -50,7 +50,7 @@ impl Termination {
         let signal = &received.signal;
         if signal.dropped || signal.handler == Handler::Ignore {
             Disposition::Ignored
-        } else if signal.blocked && !received.delivered {
+        } else if signal.blocked && !received.delivered && !self.died_of(received) {
             Disposition::Blocked
         } else if signal.handler == Handler::Default {
             Disposition::Default
@@ -59,6 +59,14 @@ impl Termination {
         } else {
             Disposition::Handled
         }
+    }
+
+    /// The first signal itself ended its target. If it was blocked, then only in the main thread, or for the moment in
+    /// which a thread is made.
+    fn died_of(&self, received: &Received) -> bool {
+        let Received { signal, reraised, .. } = received;
+        let mut exits = self.exits.iter();
+        !reraised && exits.any(|exit| exit.process == signal.target && exit.signal == Some(signal.signal))
     }
 
     /// A handler that does nothing but ask for the default action. PID 1 does not get it, and lives on.
