@@ -1,24 +1,13 @@
 //! Which container something belongs to, and whether its story is being told.
 
 use crate::emit::{add, now};
-use crate::kernel::{Task, jiffies, monotonic};
+use crate::kernel::{Task, jiffies, monotonic, opaque};
 use crate::maps::{CGROUPS, CONTAINERS};
 use aya_ebpf::helpers::bpf_get_current_cgroup_id;
-use core::arch::asm;
 use core::ptr::{copy_nonoverlapping, read_volatile, write_volatile};
 use shutdown_probe_common::connection::Process;
 use shutdown_probe_common::container::{Container, SUSPICION_NS};
 use shutdown_probe_common::fate::Fate;
-
-/// The same value, of which the compiler knows nothing: it would drop a check that it can prove and
-/// the verifier cannot.
-#[inline(always)]
-fn opaque(mut value: u64) -> u64 {
-    // SAFETY: a register is moved to itself. No instruction at all would leave two source lines at
-    // one address, which the kernel refuses.
-    unsafe { asm!("{value} = {value}", value = inout(reg) value, options(pure, nomem, nostack)) };
-    value
-}
 
 /// [`Container::narrate_until`] of a termination that user space has confirmed.
 const CONFIRMED: u64 = u64::MAX;

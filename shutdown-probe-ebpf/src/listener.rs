@@ -1,6 +1,7 @@
 //! Who listens where. A refused connection finds its container by this.
 
 use crate::emit::count;
+use crate::kernel::opaque;
 use crate::maps::{LISTENERS, Listener};
 use core::cell::Cell;
 use shutdown_probe_common::connection::{ListenAddress, Process};
@@ -80,12 +81,19 @@ unsafe impl Sync for Ports {}
 /// Whether some container may listen at this port.
 #[inline(always)]
 pub fn is_listening_port(port: u16) -> bool {
-    PORTS.0[usize::from(port)].get() != 0
+    byte_of(port).get() != 0
+}
+
+/// The verifier of 6.1 does not know that a port whose bytes were swapped is below 65,536. The compiler does, and would
+/// leave the mask out.
+#[inline(always)]
+fn byte_of(port: u16) -> &'static Cell<u8> {
+    &PORTS.0[opaque(port.into()) as usize & 0xffff]
 }
 
 #[inline(always)]
 fn insert(address: &ListenAddress, container: u64, owner: Process, sockets: u64) {
-    PORTS.0[usize::from(address.port)].set(1);
+    byte_of(address.port).set(1);
     let listener = Listener {
         container: Cell::new(container),
         creator: Cell::new(container),

@@ -23,6 +23,7 @@ use aya_ebpf::Global;
 use aya_ebpf::helpers::generated::{
     bpf_jiffies64, bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_probe_read_user,
 };
+use core::arch::asm;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use shutdown_probe_common::loss::Loss;
@@ -85,6 +86,16 @@ unsafe fn load_at<T: Copy>(base: *const c_void, offset: u64) -> T {
     // SAFETY: the verifier admits the load only where the structure has such a field there; the
     // kernel answers a stale pointer with zeros.
     unsafe { base.byte_add(offset as usize).cast::<T>().read_volatile() }
+}
+
+/// The same value, of which the compiler knows nothing: it would drop a check that it can prove and
+/// the verifier cannot.
+#[inline(always)]
+pub fn opaque(mut value: u64) -> u64 {
+    // SAFETY: a register is moved to itself. No instruction at all would leave two source lines at
+    // one address, which the kernel refuses.
+    unsafe { asm!("{value} = {value}", value = inout(reg) value, options(pure, nomem, nostack)) };
+    value
 }
 
 /// ns of `CLOCK_MONOTONIC`, which TCP stamps its segments with.
