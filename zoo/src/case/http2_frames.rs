@@ -94,10 +94,11 @@ fn odd_frames(stage: &mut Stage<'_>) -> Result<()> {
     let idle = frames(stage, server, &whole);
     let waiting: Vec<_> = odd(&never).into_iter().map(|frame| Step::Request(frame, 1)).collect();
     let busy = frames(stage, server, &waiting);
-    // Byte by byte, the last one alone without an answer.
-    let [first, second, _] = odd("/");
+    // Byte by byte, the last one alone without an answer. No CONTINUATION: Node's library counts the parts in which its
+    // header comes, and takes eight.
+    let [_, second, _] = odd("/");
     let [.., last] = odd(&never);
-    let bytes = [first, second, last].concat();
+    let bytes = [http2::request(1, "/"), second, last].concat();
     let pieces = bytes.chunks(1).map(|byte| Step::Control(byte.to_vec()));
     let pieces: Vec<_> = pieces.chain([Step::Request(Vec::new(), 3)]).collect();
     let bytewise = frames(stage, server, &pieces);
