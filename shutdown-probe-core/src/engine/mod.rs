@@ -232,13 +232,7 @@ impl Engine {
     /// A suspicion came to nothing.
     fn lapse(&mut self, id: ContainerId) {
         self.due.remove(&id);
-        self.commands.push_back(Command::Silence { container: id });
-        if let Some(container) = self.containers.get_mut(&id) {
-            container.termination = None;
-            if container.removed {
-                self.forget(id);
-            }
-        }
+        self.close(id);
     }
 
     /// Counts what is known and was not counted yet.
@@ -255,8 +249,7 @@ impl Engine {
             self.commands.push_back(Command::ReadCounters { container: id });
         }
         let counts = termination.take_counts(subject);
-        self.commands
-            .extend(counts.into_iter().map(|count| Command::Count { labels: labels.clone(), count }));
+        self.count(&labels, counts);
     }
 
     /// Nothing more can come.
@@ -288,8 +281,12 @@ impl Engine {
         );
         counts.extend(termination.endpoint_lag().map(|lag| Count::EndpointLag { lag }));
         self.report(id, State::Complete);
-        self.commands
-            .extend(counts.into_iter().map(|count| Command::Count { labels: labels.clone(), count }));
+        self.count(&labels, counts);
+        self.close(id);
+    }
+
+    /// Its termination is over.
+    fn close(&mut self, id: ContainerId) {
         self.commands.push_back(Command::Silence { container: id });
         if let Some(container) = self.containers.get_mut(&id) {
             container.termination = None;
@@ -297,6 +294,11 @@ impl Engine {
                 self.forget(id);
             }
         }
+    }
+
+    fn count(&mut self, labels: &Labels, counts: impl IntoIterator<Item = Count>) {
+        self.commands
+            .extend(counts.into_iter().map(|count| Command::Count { labels: labels.clone(), count }));
     }
 
     fn forget(&mut self, id: ContainerId) {
