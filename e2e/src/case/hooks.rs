@@ -1,12 +1,12 @@
 //! preStop hooks that do not work, and pods without time.
 
 use super::Case;
+use super::careless::{self, audience, three_lost};
 use crate::manifest::{Kind, Workload};
-use crate::stage::{Ending, LifeId, Stage, Work};
+use crate::stage::{Ending, Stage};
 use anyhow::Result;
 use serde_json::{Value, json};
-use shutdown_probe_common::fate::Fate;
-use zoo::expect::{Cause, Disposition, Expected};
+use zoo::expect::{Cause, Disposition};
 
 pub const CASES: &[Case] = &[
     Case::new("pre-stop-fails", "a preStop command that cannot be run: the stop signal comes at once", fails),
@@ -23,23 +23,11 @@ fn hook(command: &[&str]) -> Value {
     json!({"preStop": {"exec": {"command": command}}})
 }
 
-fn audience(stage: &mut Stage<'_>, web: LifeId) -> Result<()> {
-    stage.idle(web, 2)?;
-    stage.in_flight(web, 3, &Work::Endless).map(|_| ())
-}
-
-fn three_lost(found: Expected) -> Expected {
-    found.severed(Fate::UnansweredRequest, 3)
-}
-
 fn exits_careless(stage: &mut Stage<'_>, workload: &Workload) -> Result<()> {
     let web = stage.deploy_one(workload)?;
     audience(stage, web)?;
     stage.delete(web, &[])?;
-    stage.await_end(web)?;
-    let ending = Ending::exits("pod_deleted", Cause::ExitedWithoutDrain).finding(three_lost);
-    stage.expect(web, ending.finding(|found| found.signal(Disposition::Handled)));
-    Ok(())
+    careless::exits(stage, web, "pod_deleted")
 }
 
 fn fails(stage: &mut Stage<'_>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The cases. Each plays one scene in a namespace of its own and says what of it is to be found.
 
+mod careless;
 mod company;
 mod deletion;
 mod hooks;

@@ -1,13 +1,13 @@
 //! What happens to the daemon itself, and to what it asks.
 
 use super::Case;
+use super::careless::{self, three_lost};
 use crate::manifest::{Kind, Workload};
-use crate::stage::{Ending, LifeId, Stage, Work};
+use crate::stage::{Ending, Stage, Work};
 use anyhow::{Context as _, Result};
 use serde_json::json;
-use shutdown_probe_common::fate::Fate;
 use std::time::Duration;
-use zoo::expect::{Cause, Disposition, Expected};
+use zoo::expect::Cause;
 
 pub const CASES: &[Case] = &[
     Case::new(
@@ -19,10 +19,6 @@ pub const CASES: &[Case] = &[
     Case::new("daemon-rollout", "connections older than the daemon, and younger", daemon_rollout).alone(),
     Case::new("daemon-replaced", "the daemon is replaced while a preStop hook runs", daemon_replaced).alone(),
 ];
-
-fn three_lost(found: Expected) -> Expected {
-    found.severed(Fate::UnansweredRequest, 3)
-}
 
 fn api_server_away(stage: &mut Stage<'_>) -> Result<()> {
     // Nobody can open a gate without the API server: it ends at a time of its own.
@@ -50,7 +46,7 @@ fn daemon_rollout(stage: &mut Stage<'_>) -> Result<()> {
     stage.ask_again(&idle)?;
     stage.in_flight(old, 3, &Work::Endless)?;
     stage.delete(old, &[])?;
-    exits_careless(stage, old)
+    careless::exits(stage, old, "pod_deleted")
 }
 
 fn daemon_replaced(stage: &mut Stage<'_>) -> Result<()> {
@@ -63,12 +59,5 @@ fn daemon_replaced(stage: &mut Stage<'_>) -> Result<()> {
     stage.renew_daemon()?;
     stage.ask_again(&idle)?;
     stage.in_flight(old, 3, &Work::Endless)?;
-    exits_careless(stage, old)
-}
-
-fn exits_careless(stage: &mut Stage<'_>, web: LifeId) -> Result<()> {
-    stage.await_end(web)?;
-    let ending = Ending::exits("pod_deleted", Cause::ExitedWithoutDrain).finding(three_lost);
-    stage.expect(web, ending.finding(|found| found.signal(Disposition::Handled)));
-    Ok(())
+    careless::exits(stage, old, "pod_deleted")
 }

@@ -1,12 +1,10 @@
 //! Controllers that end pods for reasons of their own.
 
-use super::Case;
+use super::{Case, careless};
 use crate::manifest::{Kind, Workload};
-use crate::stage::{Ending, LifeId, Stage, Work};
+use crate::stage::{LifeId, Stage, Work};
 use anyhow::{Result, ensure};
 use serde_json::json;
-use shutdown_probe_common::fate::Fate;
-use zoo::expect::{Cause, Disposition, Expected};
 
 pub const CASES: &[Case] = &[
     Case::new("stateful-partition", "a partitioned rollout replaces the last pod alone", partition),
@@ -17,18 +15,8 @@ pub const CASES: &[Case] = &[
     Case::new("owner-deleted", "kubectl delete deployment", owner_deleted),
 ];
 
-fn three_lost(found: Expected) -> Expected {
-    found.signal(Disposition::Handled).severed(Fate::UnansweredRequest, 3)
-}
-
 fn audience(stage: &mut Stage<'_>, pods: &[LifeId]) -> Result<()> {
     pods.iter().try_for_each(|pod| stage.in_flight(*pod, 3, &Work::Endless).map(|_| ()))
-}
-
-fn expect_careless(stage: &mut Stage<'_>, pod: LifeId, trigger: &'static str) -> Result<()> {
-    stage.await_end(pod)?;
-    stage.expect(pod, Ending::exits(trigger, Cause::ExitedWithoutDrain).finding(three_lost));
-    Ok(())
 }
 
 fn partition(stage: &mut Stage<'_>) -> Result<()> {
@@ -39,11 +27,11 @@ fn partition(stage: &mut Stage<'_>) -> Result<()> {
     audience(stage, &pods)?;
     let last = stage.pod_called(&pods, "web-1")?;
     stage.roll_out(&[last])?;
-    expect_careless(stage, last, "rollout")?;
+    careless::exits(stage, last, "rollout")?;
     let first = stage.pod_called(&pods, "web-0")?;
     ensure!(stage.lives_on(first), "the partition does not hold");
     stage.end_by(&[first], &["scale", "statefulset/web", "--replicas=0"])?;
-    expect_careless(stage, first, "scaled_down")
+    careless::exits(stage, first, "scaled_down")
 }
 
 fn restart_again(stage: &mut Stage<'_>) -> Result<()> {
@@ -51,7 +39,7 @@ fn restart_again(stage: &mut Stage<'_>) -> Result<()> {
     audience(stage, &pods)?;
     stage.roll_out(&pods)?;
     stage.kubectl.run(&["rollout", "restart", "deployment/web"])?;
-    pods.iter().try_for_each(|pod| expect_careless(stage, *pod, "rollout"))
+    pods.iter().try_for_each(|pod| careless::exits(stage, *pod, "rollout"))
 }
 
 fn job_deadline(stage: &mut Stage<'_>) -> Result<()> {
@@ -61,7 +49,7 @@ fn job_deadline(stage: &mut Stage<'_>) -> Result<()> {
     let web = stage.deploy_one(&workload)?;
     audience(stage, &[web])?;
     stage.begin_end(&[web]);
-    expect_careless(stage, web, "pod_deleted")
+    careless::exits(stage, web, "pod_deleted")
 }
 
 fn pod_deadline(stage: &mut Stage<'_>) -> Result<()> {
@@ -69,7 +57,7 @@ fn pod_deadline(stage: &mut Stage<'_>) -> Result<()> {
     let web = stage.deploy_one(&workload)?;
     audience(stage, &[web])?;
     stage.begin_end(&[web]);
-    expect_careless(stage, web, "container_stopped")
+    careless::exits(stage, web, "container_stopped")
 }
 
 fn disruption_budget(stage: &mut Stage<'_>) -> Result<()> {
@@ -82,12 +70,12 @@ fn disruption_budget(stage: &mut Stage<'_>) -> Result<()> {
     stage.await_refused_eviction(web)?;
     stage.kubectl.run(&["delete", "poddisruptionbudget", "web"])?;
     stage.evict(web)?;
-    expect_careless(stage, web, "evicted")
+    careless::exits(stage, web, "evicted")
 }
 
 fn owner_deleted(stage: &mut Stage<'_>) -> Result<()> {
     let web = stage.deploy_one(&Workload::node(Kind::Deployment, "exit"))?;
     audience(stage, &[web])?;
     stage.end_by(&[web], &["delete", "deployment/web", "--wait=false"])?;
-    expect_careless(stage, web, "pod_deleted")
+    careless::exits(stage, web, "pod_deleted")
 }

@@ -1,12 +1,12 @@
 //! Containers that end without anybody deleting their pod.
 
 use super::Case;
+use super::careless::{audience, three_lost};
 use crate::manifest::{Kind, Workload};
-use crate::stage::{Ending, LifeId, Stage, Work};
+use crate::stage::{Ending, LifeId, Stage};
 use anyhow::Result;
 use serde_json::json;
-use shutdown_probe_common::fate::Fate;
-use zoo::expect::{Cause, Disposition, Expected};
+use zoo::expect::{Cause, Disposition};
 
 pub const CASES: &[Case] = &[
     Case::new(
@@ -22,16 +22,6 @@ pub const CASES: &[Case] = &[
 ];
 
 /// Two idle clients, three whose request is in flight.
-fn audience(stage: &mut Stage<'_>, web: LifeId) -> Result<()> {
-    stage.idle(web, 2)?;
-    stage.in_flight(web, 3, &Work::Endless)?;
-    Ok(())
-}
-
-fn three_lost(found: Expected) -> Expected {
-    found.severed(Fate::UnansweredRequest, 3)
-}
-
 fn liveness(stage: &mut Stage<'_>) -> Result<()> {
     let probe = json!({"exec": {"command": ["test", "!", "-e", "/gates/sick"]}, "periodSeconds": 1, "failureThreshold": 2});
     let web = stage.deploy_one(&Workload::node(Kind::Deployment, "exit").with_app("livenessProbe", probe))?;
