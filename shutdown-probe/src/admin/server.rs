@@ -8,8 +8,9 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::io::Errno;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
@@ -48,13 +49,18 @@ impl Default for Limits {
     }
 }
 
-/// Takes the address.
+/// Takes the address. `[::]` is every address of either family, also on a machine that has no IPv6.
 ///
 /// # Errors
 /// [`Exit::PortBusy`] where another process has it or it is not an address of this machine, [`Exit::Permission`]
 /// where the port is a privileged one.
 pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, Failure> {
-    let listener = std::net::TcpListener::bind(address).map_err(|error| {
+    let bound = std::net::TcpListener::bind(address);
+    let bound = bound.or_else(|error| match without_ipv6(address, &error) {
+        Some(address) => std::net::TcpListener::bind(address),
+        None => Err(error),
+    });
+    let listener = bound.map_err(|error| {
         let (exit, why) = match error.kind() {
             io::ErrorKind::AddrInUse => {
                 (Exit::PortBusy, "another process listens there; choose another --listen")
@@ -72,6 +78,13 @@ pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, Failure> {
     })?;
     listener.set_nonblocking(true).or_exit(Exit::Internal, || "cannot set up the listener")?;
     Ok(listener)
+}
+
+/// What every address comes to where the kernel was started with `ipv6.disable=1`.
+fn without_ipv6(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
+    let has_none = error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error());
+    let is_all = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    (has_none && is_all).then(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
 }
 
 /// Serves until it is told to stop.
@@ -152,5 +165,27 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits, stop: Can
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a client's connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_is_either_familys() {
+        let listener = bind("[::]:0".parse().expect("valid")).expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens to IPv4, too");
+    }
+
+    #[test]
+    fn a_machine_without_ipv6_has_every_address_of_ipv4() {
+        let without = |address: &str, error: Errno| {
+            without_ipv6(address.parse().expect("valid"), &error.into()).map(|address| address.to_string())
+        };
+        assert_eq!(without("[::]:9464", Errno::AFNOSUPPORT).as_deref(), Some("0.0.0.0:9464"));
+        assert_eq!(without("[fd00::1]:9464", Errno::AFNOSUPPORT), None, "that address was meant");
+        assert_eq!(without("[::]:9464", Errno::ADDRINUSE), None);
     }
 }

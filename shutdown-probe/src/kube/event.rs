@@ -313,7 +313,7 @@ fn workload(desk: &Desk, sayable: &Sayable) -> Option<ObjectReference> {
     })
 }
 
-/// Whether the API has answered, whatever it said.
+/// Whether there is an answer, and nothing left to do.
 async fn write(
     desk: &Desk,
     written: &mut HashMap<u64, Written>,
@@ -355,9 +355,14 @@ async fn patient(request: impl Future<Output = Result<Event, kube::Error>>) -> R
     tokio::time::timeout(PATIENCE, request).await.unwrap_or_else(late)
 }
 
-/// A refusal is one, too: asking again would not change it.
-const fn is_answer(outcome: &Result<Event, kube::Error>) -> bool {
-    matches!(outcome, Ok(_) | Err(kube::Error::Api(_)))
+/// A refusal is one, too: asking again would not change it. A token that has expired is renewed, and a server that has
+/// too much to do, or is in trouble, gets over it.
+fn is_answer(outcome: &Result<Event, kube::Error>) -> bool {
+    match outcome {
+        Ok(_) => true,
+        Err(kube::Error::Api(status)) => !matches!(status.code, 401 | 429 | 500..),
+        Err(_) => false,
+    }
 }
 
 fn note(desk: &Desk, outcome: &Result<Event, kube::Error>) {

@@ -5,13 +5,14 @@ use super::access::Need;
 use super::change::{self, is_superseded, of_daemon_set, of_job, of_replicas, of_stateful_set};
 use super::client::PATIENCE;
 use super::killing;
-use super::owner::{Owner, TEMPLATE_HASH, controller};
+use super::owner::{Owner, controller};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
+use kube::core::Selector;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use shutdown_probe_core::kubernetes::pod::{Change, Stopped};
@@ -76,7 +77,7 @@ pub(crate) async fn change(desk: &Desk, owners: &Owners, pod: &ObjectMeta) -> Op
     match owner.kind.as_str() {
         "ReplicaSet" => {
             let cell = owners.replica_set(&owner.uid);
-            let found = cell.get_or_init(|| replicas(desk, namespace, &owner, pod)).await.as_ref();
+            let found = cell.get_or_init(|| replicas(desk, namespace, &owner)).await.as_ref();
             let Some(found) = found else { return Some(unchanged(Change::Unchanged)) };
             let change = if found.is_superseded {
                 Change::NewRevision
@@ -148,7 +149,7 @@ impl Owners {
 }
 
 /// A ReplicaSet with its Deployment and, where the revision explains nothing, its pods a moment later.
-async fn replicas(desk: &Desk, namespace: &str, owner: &Owner, pod: &ObjectMeta) -> Option<Replicas> {
+async fn replicas(desk: &Desk, namespace: &str, owner: &Owner) -> Option<Replicas> {
     let set: ReplicaSet = get(desk, namespace, owner).await??;
     if let Some(deployment) = controller(&set.metadata).filter(|owner| owner.kind == "Deployment") {
         let deployment: Option<Deployment> = get(desk, namespace, &deployment).await?;
@@ -157,12 +158,12 @@ async fn replicas(desk: &Desk, namespace: &str, owner: &Owner, pod: &ObjectMeta)
         }
     }
     tokio::time::sleep(REPLACEMENT).await;
-    let hash = pod.labels.as_ref().and_then(|labels| labels.get(TEMPLATE_HASH))?;
     let siblings: Api<Pod> = Api::namespaced(desk.client.clone(), namespace);
-    let parameters = ListParams::default().labels(&format!("{TEMPLATE_HASH}={hash}"));
-    let found = patient(siblings.list_metadata(&parameters)).await?;
+    let selector = Selector::try_from(set.spec.selector.clone()).ok()?;
+    let found = patient(siblings.list_metadata(&ListParams::default().labels_from(&selector))).await?;
     desk.access.note(Need::Owners, &found);
-    let pods = found.ok()?.items.into_iter().map(|pod| pod.metadata).collect();
+    let is_its = |pod: &ObjectMeta| controller(pod).is_some_and(|of| of.uid == owner.uid);
+    let pods = found.ok()?.items.into_iter().map(|pod| pod.metadata).filter(is_its).collect();
     Some(Replicas { set, is_superseded: false, pods })
 }
 

@@ -163,6 +163,35 @@ async fn an_answer_that_comes_when_the_pod_is_gone_still_explains_it() {
 }
 
 #[tokio::test]
+async fn a_replica_set_of_its_own_is_asked_by_its_selector() {
+    let lonely = |mut pod: Value| {
+        pod["metadata"]["labels"] = json!({"app": "web"});
+        pod
+    };
+    let server = Server::start(vec![lonely(pod("web-1"))]);
+    let selector = json!({"matchLabels": {"app": "web"}});
+    let set =
+        json!({"metadata": {"name": "web-5d4f", "uid": "rs"}, "spec": {"replicas": 1, "selector": selector}});
+    server.object(REPLICA_SET, set);
+    let of = |uid: &str| {
+        let owner = json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "x", "uid": uid, "controller": true});
+        json!({"metadata": {"uid": format!("of-{uid}"), "ownerReferences": [owner]}})
+    };
+    // Another's pod with the same labels is none of its own.
+    let list = |pods: &[Value]| {
+        let metadata = json!({"resourceVersion": "2"});
+        json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": pods})
+    };
+    server.object("/api/v1/namespaces/shop/pods", list(&[of("rs"), of("other")]));
+    let mut daemon = Daemon::of(&server);
+    daemon.pod().await;
+    server.watched().await;
+    server.event("MODIFIED", &lonely(deleted("web-1", 0)));
+    daemon.pod().await;
+    assert_eq!(daemon.pod().await.change, Some(Change::FewerReplicas));
+}
+
+#[tokio::test]
 async fn a_stateful_set_that_has_not_written_down_its_revision_is_asked_again() {
     let path = "/apis/apps/v1/namespaces/shop/statefulsets/web-5d4f";
     let set = |replicas: i32, newest: &str| {
@@ -253,6 +282,32 @@ async fn an_event_waits_for_an_api_that_is_away_and_is_written_once() {
     written(&server, 1).await;
 }
 
+#[tokio::test]
+async fn an_event_waits_for_a_token_that_is_not_expired() {
+    let server = Server::start(vec![]);
+    server.status(EVENTS, 401);
+    server.object(EVENTS, json!({"metadata": {"name": "web-1.1"}, "involvedObject": {}}));
+    let daemon = Daemon::of(&server);
+    daemon.events.send(sayable(None)).await.expect("the link is open");
+    let status = daemon.verdict("kubernetes_own_events", "broken").await;
+    assert!(status.reason.is_some_and(|reason| reason.starts_with("401 Unauthorized")));
+    server.status(EVENTS, 0);
+    daemon.verdict("kubernetes_own_events", "attached").await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_forbidden_is_not_tried_again() {
+    let server = Server::start(vec![]);
+    server.status(EVENTS, 403);
+    let daemon = Daemon::of(&server);
+    daemon.events.send(sayable(None)).await.expect("the link is open");
+    daemon.verdict("kubernetes_own_events", "broken").await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    written(&server, 1).await;
+}
+
+const EVENTS: &str = "/api/v1/namespaces/shop/events";
+
 fn sayable(workload: Option<(&str, &str)>) -> Sayable {
     Sayable {
         namespace: "shop".into(),
@@ -267,7 +322,7 @@ fn sayable(workload: Option<(&str, &str)>) -> Sayable {
 async fn written(server: &Server, count: usize) {
     let until = Instant::now() + PATIENCE;
     loop {
-        let found = server.asked("POST /api/v1/namespaces/shop/events");
+        let found = server.asked(&format!("POST {EVENTS}"));
         assert!(found <= count && Instant::now() < until, "{found} of {count} Events");
         if found == count {
             return;

@@ -2,7 +2,9 @@
 //!
 //! Invariant: a process is known by its id and its start, so that nobody else's is ever stopped.
 
-use super::layout::{API_PORT, Layout, NODE, NODE_ADDRESS, SERVICES, etcd, etcd_peer};
+use super::layout::{
+    API_PORT, Layout, NODE, NODE_ADDRESS, NODE_ADDRESS_6, SERVICES, SERVICES_6, both, etcd, etcd_peer,
+};
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, setsid};
 use serde::{Deserialize, Serialize};
@@ -133,7 +135,7 @@ pub fn all(layout: &Layout, programs: &Path, containerd: &Path) -> Vec<Component
                 option("config", configuration("kubelet.yaml")),
                 option("kubeconfig", configuration("kubelet.kubeconfig")),
                 option("hostname-override", NODE),
-                option("node-ip", NODE_ADDRESS),
+                option("node-ip", both(NODE_ADDRESS, NODE_ADDRESS_6)),
                 option("root-dir", file(layout.file("kubelet"))),
                 option("cert-dir", file(layout.keys())),
             ],
@@ -167,7 +169,7 @@ fn api_server_arguments(layout: &Layout) -> Vec<String> {
         option("bind-address", NODE_ADDRESS),
         option("advertise-address", NODE_ADDRESS),
         option("secure-port", API_PORT),
-        option("service-cluster-ip-range", SERVICES),
+        option("service-cluster-ip-range", both(SERVICES, SERVICES_6)),
         option("tls-cert-file", file(layout.certificate("apiserver"))),
         option("tls-private-key-file", file(layout.key("apiserver"))),
         option("client-ca-file", file(layout.certificate("ca"))),

@@ -1,6 +1,9 @@
 //! The configuration files of the node's programs.
 
-use super::layout::{CNI_DIRECTORIES, Layout, NODE, NODE_ADDRESS, PAUSE, POD_BRIDGE, PODS};
+use super::layout::{
+    CNI_DIRECTORIES, Layout, NODE, NODE_ADDRESS, NODE_ADDRESS_6, PAUSE, POD_BRIDGE, PODS, PODS_6, both,
+    is_dual_stack,
+};
 use crate::failure::MissingTool;
 use anyhow::{Context as _, Result};
 use std::fs;
@@ -38,6 +41,14 @@ fn put(path: &Path, text: &str) -> Result<()> {
 fn network(layout: &Layout) -> String {
     let leases = layout.file("leases");
     let leases = leases.display();
+    let (ranges, routes) = if is_dual_stack() {
+        (
+            format!(r#"[{{"subnet": "{PODS}"}}], [{{"subnet": "{PODS_6}"}}]"#),
+            r#"{"dst": "0.0.0.0/0"}, {"dst": "::/0"}"#,
+        )
+    } else {
+        (format!(r#"[{{"subnet": "{PODS}"}}]"#), r#"{"dst": "0.0.0.0/0"}"#)
+    };
     format!(
         r#"{{
   "cniVersion": "0.4.0",
@@ -47,7 +58,7 @@ fn network(layout: &Layout) -> String {
       "type": "bridge", "bridge": "{POD_BRIDGE}", "isGateway": true, "hairpinMode": true,
       "ipam": {{
         "type": "host-local", "dataDir": "{leases}",
-        "ranges": [[{{"subnet": "{PODS}"}}]], "routes": [{{"dst": "0.0.0.0/0"}}]
+        "ranges": [{ranges}], "routes": [{routes}]
       }}
     }},
     {{"type": "portmap", "capabilities": {{"portMappings": true}}}}
@@ -127,6 +138,11 @@ evictionPressureTransitionPeriod: 1s
 fn proxy(layout: &Layout) -> String {
     let kubeconfig = layout.configuration("proxy.kubeconfig");
     let kubeconfig = kubeconfig.display();
+    let pods = both(PODS, PODS_6);
+    let node_ports = match is_dual_stack() {
+        true => format!("\"{NODE_ADDRESS}/32\", \"{NODE_ADDRESS_6}/128\""),
+        false => format!("\"{NODE_ADDRESS}/32\""),
+    };
     format!(
         "\
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
@@ -134,8 +150,8 @@ kind: KubeProxyConfiguration
 mode: iptables
 hostnameOverride: {NODE}
 bindAddress: {NODE_ADDRESS}
-nodePortAddresses: [\"{NODE_ADDRESS}/32\"]
-clusterCIDR: {PODS}
+nodePortAddresses: [{node_ports}]
+clusterCIDR: \"{pods}\"
 clientConnection: {{kubeconfig: {kubeconfig}}}
 healthzBindAddress: 127.0.0.1:20256
 metricsBindAddress: 127.0.0.1:20249

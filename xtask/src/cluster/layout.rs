@@ -9,14 +9,20 @@ use std::path::{Path, PathBuf};
 pub const NODE: &str = "node-a";
 /// The node's address, on a bridge of its own: no interface of the machine is touched.
 pub const NODE_ADDRESS: &str = "10.245.0.1";
+/// The same of IPv6.
+pub const NODE_ADDRESS_6: &str = "fd00:245::1";
 /// That bridge.
 pub const NODE_BRIDGE: &str = "sp-node";
 /// The bridge that pods are on; its address is the first of [`PODS`].
 pub const POD_BRIDGE: &str = "sp-pods";
 /// Addresses of pods.
 pub const PODS: &str = "10.244.0.0/24";
+/// The same of IPv6.
+pub const PODS_6: &str = "fd00:244::/64";
 /// Addresses of services.
 pub const SERVICES: &str = "10.96.0.0/16";
+/// The same of IPv6.
+pub const SERVICES_6: &str = "fd00:96::/112";
 /// The service of the API server itself: the first of [`SERVICES`].
 pub const API_SERVICE: &str = "10.96.0.1";
 /// The image that holds a pod's namespaces.
@@ -104,6 +110,16 @@ impl Layout {
         ["logs", "keys", "configuration", "network", "etcd", "containerd", "kubelet"]
             .map(|name| self.file(name))
     }
+}
+
+/// Whether the cluster has addresses of IPv6, too: where the kernel has them.
+pub fn is_dual_stack() -> bool {
+    Path::new("/proc/net/if_inet6").exists()
+}
+
+/// Addresses or ranges as Kubernetes takes them: those of IPv6 behind those of IPv4.
+pub fn both(four: &str, six: &str) -> String {
+    if is_dual_stack() { format!("{four},{six}") } else { four.to_owned() }
 }
 
 pub fn api() -> String {

@@ -90,7 +90,7 @@ const EXAMPLES: &[Example] = &[
         checks: &[(
             "DaemonSet",
             "/spec/template/spec/containers/0/args",
-            Is(|| json!(["run", "--listen=0.0.0.0:9464", "--keep=50", "--linger=20s", "--log-format=json"])),
+            Is(|| json!(["run", "--listen=[::]:9464", "--keep=50", "--linger=20s", "--log-format=json"])),
         )],
     },
     Example {
