@@ -17,9 +17,11 @@ pub const APP: &str = "app";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Deployment,
+    ReplicaSet,
     StatefulSet,
     DaemonSet,
     Job,
+    CronJob,
     Pod,
 }
 
@@ -27,17 +29,19 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deployment => "Deployment",
+            Self::ReplicaSet => "ReplicaSet",
             Self::StatefulSet => "StatefulSet",
             Self::DaemonSet => "DaemonSet",
             Self::Job => "Job",
+            Self::CronJob => "CronJob",
             Self::Pod => "Pod",
         }
     }
 
     fn api_version(self) -> &'static str {
         match self {
-            Self::Deployment | Self::StatefulSet | Self::DaemonSet => "apps/v1",
-            Self::Job => "batch/v1",
+            Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet => "apps/v1",
+            Self::Job | Self::CronJob => "batch/v1",
             Self::Pod => "v1",
         }
     }
@@ -97,6 +101,11 @@ impl Workload {
         Self { replicas, ..self }
     }
 
+    /// Listens to clients of IPv6, too.
+    pub fn dual_stack(self) -> Self {
+        self.with("/containers/0/env/1/value", json!("::"))
+    }
+
     /// So many seconds from deletion to SIGKILL.
     pub fn grace(self, seconds: u32) -> Self {
         self.with("/terminationGracePeriodSeconds", json!(seconds))
@@ -150,11 +159,15 @@ impl Workload {
         object["spec"] = match self.kind {
             Kind::Pod => self.pod.clone(),
             Kind::Job => json!({"backoffLimit": 0, "completions": self.replicas, "template": template}),
+            Kind::CronJob => json!({
+                "schedule": "0 0 1 1 *", "suspend": true,
+                "jobTemplate": {"spec": {"backoffLimit": 0, "template": template}},
+            }),
             Kind::DaemonSet => json!({"selector": selector, "template": template}),
             Kind::StatefulSet => {
                 json!({"replicas": self.replicas, "selector": selector, "serviceName": self.name, "template": template})
             }
-            Kind::Deployment => {
+            Kind::Deployment | Kind::ReplicaSet => {
                 json!({"replicas": self.replicas, "selector": selector, "template": template})
             }
         };
@@ -177,11 +190,12 @@ fn container(name: &str, command: &[&str], port: u16) -> Value {
     })
 }
 
-/// A Service in front of a workload.
+/// A Service in front of a workload, in every family that the cluster has.
 pub fn service(name: &str) -> Value {
+    let ports = json!([{"port": SERVICE_PORT, "targetPort": PORT}]);
     json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
-        "spec": {"selector": {"app": name}, "ports": [{"port": SERVICE_PORT, "targetPort": PORT}]},
+        "spec": {"selector": {"app": name}, "ipFamilyPolicy": "PreferDualStack", "ports": ports},
     })
 }
 

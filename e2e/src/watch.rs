@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::BufReader;
+use std::net::IpAddr;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -15,7 +16,8 @@ use std::time::Instant;
 pub struct Pod {
     pub name: String,
     pub uid: String,
-    pub ip: Option<String>,
+    /// Of either family, the one that Kubernetes prefers first.
+    pub addresses: Vec<IpAddr>,
     /// When its deletion was first seen.
     pub announced: Option<Instant>,
     /// When it was first seen to be gone from the API.
@@ -47,7 +49,11 @@ impl Pod {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(String::from);
         self.name = text("/metadata/name").unwrap_or_default();
         self.uid = text("/metadata/uid").unwrap_or_default();
-        self.ip = text("/status/podIP").or(self.ip.take());
+        let addresses = object.pointer("/status/podIPs").and_then(Value::as_array);
+        if let Some(addresses) = addresses {
+            let parsed = addresses.iter().filter_map(|address| address["ip"].as_str()?.parse().ok());
+            self.addresses = parsed.collect();
+        }
         if text("/metadata/deletionTimestamp").is_some() {
             self.announced.get_or_insert_with(Instant::now);
         }
@@ -154,7 +160,7 @@ mod tests {
         let status = |id: &str, state: Value, last: Value| {
             json!({"type": "MODIFIED", "object": {
                 "metadata": {"name": "p", "uid": "u"},
-                "status": {"podIP": "10.0.0.1", "containerStatuses": [
+                "status": {"podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}], "containerStatuses": [
                     {"name": "app", "ready": true, "containerID": format!("containerd://{id}"), "state": state, "lastState": last},
                 ]},
             }})
@@ -166,6 +172,7 @@ mod tests {
         let pod = &pods["u"];
         assert_eq!((pod.exit_code("a"), pod.exit_code("b")), (Some(137), None));
         assert_eq!(pod.container("app").unwrap().id, "b");
+        assert_eq!(pod.addresses, ["10.0.0.1", "fd00::1"].map(|it| it.parse::<IpAddr>().unwrap()));
         assert!(pod.announced.is_none());
     }
 }

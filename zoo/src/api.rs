@@ -112,6 +112,8 @@ pub struct Exit {
 /// How the grace period was used.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Grace {
+    #[serde(default)]
+    pub allowed_seconds: Option<f64>,
     pub exceeded: bool,
 }
 

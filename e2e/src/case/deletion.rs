@@ -5,6 +5,7 @@ use crate::manifest::{Kind, Workload};
 use crate::stage::{Ending, LifeId, Stage, Work};
 use anyhow::Result;
 use shutdown_probe_common::fate::Fate;
+use std::time::Duration;
 use zoo::expect::{Cause, Disposition, Expected};
 
 pub const CASES: &[Case] = &[
@@ -15,10 +16,15 @@ pub const CASES: &[Case] = &[
         "kubectl delete pod --force --grace-period=0: the API forgets it while it serves",
         force,
     ),
+    Case::new("delete-again", "deleted once more, with --grace-period=1, while it waits", delete_again),
+    Case::new("delete-forced", "deleted once more, with --force, while it waits", delete_forced),
     Case::new("scale-down", "kubectl scale --replicas=0", scale_down),
     Case::new("evict", "the eviction API", evict),
     Case::new("drain-node", "kubectl drain", drain_node).alone(),
 ];
+
+/// Between one deletion and the next: the stop signal has come.
+const BETWEEN: Duration = Duration::from_secs(3);
 
 /// Two idle clients, three whose request is in flight, and a handler that exits at once.
 fn careless(stage: &mut Stage<'_>, workload: Workload) -> Result<LifeId> {
@@ -64,6 +70,25 @@ fn force(stage: &mut Stage<'_>) -> Result<()> {
     let web = careless(stage, Workload::node(Kind::Deployment, "none"))?;
     stage.delete(web, &["--force", "--grace-period=0"])?;
     killed_three(stage, web, "force_deleted")
+}
+
+/// Somebody loses his patience.
+fn deleted_twice(stage: &mut Stage<'_>, options: &[&str], trigger: &'static str) -> Result<()> {
+    let web = careless(stage, Workload::node(Kind::Deployment, "none"))?;
+    stage.delete(web, &[])?;
+    stage.wait_until_announced(web)?;
+    stage.let_pass(BETWEEN)?;
+    let pod = stage.pod_name(web);
+    stage.kubectl.run(&[&["delete", "pod", &pod, "--wait=false"], options].concat())?;
+    killed_three(stage, web, trigger)
+}
+
+fn delete_again(stage: &mut Stage<'_>) -> Result<()> {
+    deleted_twice(stage, &["--grace-period=1"], "pod_deleted")
+}
+
+fn delete_forced(stage: &mut Stage<'_>) -> Result<()> {
+    deleted_twice(stage, &["--grace-period=0", "--force"], "force_deleted")
 }
 
 fn scale_down(stage: &mut Stage<'_>) -> Result<()> {

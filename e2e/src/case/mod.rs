@@ -3,12 +3,15 @@
 mod careless;
 mod company;
 mod deletion;
+mod displaced;
+mod family;
 mod hooks;
 mod outage;
 mod owners;
 mod plugin;
 mod pods;
 mod refusal;
+mod rights;
 mod rollout;
 mod sudden;
 mod traffic;
@@ -42,15 +45,17 @@ impl Case {
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    let pods = [pods::CASES, company::CASES, hooks::CASES, owners::CASES];
+    let pods = [pods::CASES, company::CASES, hooks::CASES, owners::CASES, family::CASES];
     let others = [
         deletion::CASES,
+        displaced::CASES,
         rollout::CASES,
         sudden::CASES,
         traffic::CASES,
         plugin::CASES,
         outage::CASES,
         refusal::CASES,
+        rights::CASES,
     ];
     [pods.concat(), others.concat()].concat()
 }

@@ -3,11 +3,11 @@
 use super::Case;
 use super::careless::{self, three_lost};
 use crate::manifest::{Kind, Workload};
-use crate::stage::{Ending, Stage, Work};
+use crate::stage::{ClientId, Ending, LifeId, Stage, Work};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use std::time::Duration;
-use zoo::expect::Cause;
+use zoo::expect::{Cause, Disposition};
 
 pub const CASES: &[Case] = &[
     Case::new(
@@ -16,9 +16,14 @@ pub const CASES: &[Case] = &[
         api_server_away,
     )
     .alone(),
+    Case::new("kubelet-away", "the kubelet is away while a preStop hook runs", kubelet_away).alone(),
+    Case::new("runtime-away", "containerd is away when the pod is deleted", runtime_away).alone(),
     Case::new("daemon-rollout", "connections older than the daemon, and younger", daemon_rollout).alone(),
     Case::new("daemon-replaced", "the daemon is replaced while a preStop hook runs", daemon_replaced).alone(),
 ];
+
+/// How long something is away.
+const AWAY: Duration = Duration::from_secs(5);
 
 fn api_server_away(stage: &mut Stage<'_>) -> Result<()> {
     // Nobody can open a gate without the API server: it ends at a time of its own.
@@ -35,6 +40,51 @@ fn api_server_away(stage: &mut Stage<'_>) -> Result<()> {
     stage.await_api_server()?;
     gone.and(waited).context("while the API server was away")?;
     stage.expect(web, Ending::by_itself("crashed", Cause::Crashed, 7).finding(three_lost));
+    Ok(())
+}
+
+fn kubelet_away(stage: &mut Stage<'_>) -> Result<()> {
+    let sleep = json!({"preStop": {"sleep": {"seconds": 10}}});
+    let web = stage.deploy_one(&Workload::node(Kind::Deployment, "exit").with_app("lifecycle", sleep))?;
+    let clients = audience(stage, web)?;
+    stage.delete(web, &[])?;
+    stage.wait_until_announced(web)?;
+    restart(stage, "kubelet", AWAY)?;
+    ends(stage, web, &clients)
+}
+
+fn runtime_away(stage: &mut Stage<'_>) -> Result<()> {
+    let web = stage.deploy_one(&Workload::node(Kind::Deployment, "exit"))?;
+    let clients = audience(stage, web)?;
+    stage.component("stop", "containerd")?;
+    let deleted = stage.delete(web, &[]).and_then(|()| stage.let_pass(AWAY));
+    // Whatever came of it, the cluster is to be used again.
+    stage.component("start", "containerd")?;
+    deleted?;
+    ends(stage, web, &clients)
+}
+
+/// Two idle clients, and three whose request is never answered.
+fn audience(stage: &mut Stage<'_>, web: LifeId) -> Result<Vec<ClientId>> {
+    let idle = stage.idle(web, 2)?;
+    let waiting = stage.in_flight(web, 3, &Work::Endless)?;
+    Ok([idle, waiting].concat())
+}
+
+/// Stops a program of the node, and starts it again after a while, whatever happens meanwhile.
+fn restart(stage: &mut Stage<'_>, program: &str, away: Duration) -> Result<()> {
+    stage.component("stop", program)?;
+    let passed = stage.let_pass(away);
+    stage.component("start", program)?;
+    passed
+}
+
+/// Only its clients can see its end: logs come through what was away.
+fn ends(stage: &mut Stage<'_>, web: LifeId, clients: &[ClientId]) -> Result<()> {
+    stage.await_end_of(web, clients)?;
+    stage.await_removal(web)?;
+    let ending = Ending::exits("pod_deleted", Cause::ExitedWithoutDrain).finding(three_lost);
+    stage.expect(web, ending.finding(|found| found.signal(Disposition::Handled)));
     Ok(())
 }
 

@@ -12,20 +12,24 @@ use zoo::expect::{Cause, Disposition, Expected};
 
 pub const CASES: &[Case] = &[
     Case::new("no-rights", "the daemon's role is not bound, and bound later", no_rights).alone(),
+    Case::new("token-refused", "the daemon's token is valid no more, and renewed later", token_refused)
+        .alone(),
     Case::new("wrong-node", "the daemon is told another node's name", wrong_node).alone(),
 ];
 
 /// Longer than the watch waits before it tries again.
 const PATIENCE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(300);
+/// For how long the API server remembers that it took a token.
+const REMEMBERED: Duration = Duration::from_secs(11);
+/// The kubelet looks after a pod's token every minute or two, and the daemon after the file once a minute.
+const RENEWED: Duration = Duration::from_secs(240);
+const ACCOUNT: &str = "serviceaccount/shutdown-probe";
 const ROLE_BINDING: &str = "clusterrolebinding/shutdown-probe";
 const DAEMON_SET: &str = "daemonset/shutdown-probe";
 
 fn no_rights(stage: &mut Stage<'_>) -> Result<()> {
-    let mut binding = stage.kubectl.json(&["get", ROLE_BINDING])?;
-    if let Some(metadata) = binding["metadata"].as_object_mut() {
-        metadata.retain(|field, _| ["name", "labels", "annotations"].contains(&field.as_str()));
-    }
+    let binding = as_it_was_made(stage.kubectl.json(&["get", ROLE_BINDING])?);
     stage.kubectl.run(&["delete", ROLE_BINDING])?;
     let played = stage.renew_daemon().and_then(|()| is_told_namelessly(stage, "kubernetes_pods"));
     // Whatever came of it, the others are to be judged by name.
@@ -33,6 +37,43 @@ fn no_rights(stage: &mut Stage<'_>) -> Result<()> {
     played?;
     await_verdict(stage, "kubernetes_pods", "attached")?;
     is_told_as_usual(stage)
+}
+
+/// Without what the API server adds to an object.
+fn as_it_was_made(mut object: Value) -> Value {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.retain(|field, _| ["name", "labels", "annotations"].contains(&field.as_str()));
+    }
+    object
+}
+
+/// A token is of one account: not of another that has its name. The kubelet, which gives the daemon its token, asks for
+/// another when it has forgotten this one.
+fn token_refused(stage: &mut Stage<'_>) -> Result<()> {
+    let daemon = stage.kubectl.within(crate::daemon::NAMESPACE);
+    let account = as_it_was_made(daemon.json(&["get", ACCOUNT])?);
+    let pod = daemon.run(&["get", "pods", "-o", "name"])?;
+    daemon.run(&["delete", ACCOUNT])?;
+    daemon.apply(&account)?;
+    stage.let_pass(REMEMBERED)?;
+    let web = careless(stage, &Workload::node(Kind::Deployment, "exit"))?;
+    let owners = await_verdict(stage, "kubernetes_owners", "broken")?;
+    let events = await_verdict(stage, "kubernetes_own_events", "broken")?;
+    for verdict in [owners, events] {
+        let reason = verdict["reason"].as_str().unwrap_or_default();
+        ensure!(reason.starts_with("401 Unauthorized"), "the reason is to be 401, found {reason:?}");
+    }
+    stage.component("stop", "kubelet")?;
+    stage.component("start", "kubelet")?;
+    let deadline = Instant::now() + RENEWED;
+    while await_verdict(stage, "kubernetes_own_events", "attached").is_err() {
+        ensure!(Instant::now() < deadline, "the daemon never had another token");
+    }
+    ensure!(daemon.run(&["get", "pods", "-o", "name"])? == pod, "the daemon was started anew");
+    // Its Event waited for the token.
+    let find = |found: Expected| found.signal(Disposition::Handled).severed(Fate::UnansweredRequest, 3);
+    stage.expect(web, Ending::exits("pod_deleted", Cause::ExitedWithoutDrain).finding(find));
+    Ok(())
 }
 
 fn wrong_node(stage: &mut Stage<'_>) -> Result<()> {

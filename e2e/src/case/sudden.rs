@@ -5,7 +5,8 @@ use super::careless::{audience, three_lost};
 use crate::manifest::{Kind, Workload};
 use crate::stage::{Ending, LifeId, Stage};
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
+use zoo::api::Termination;
 use zoo::expect::{Cause, Disposition};
 
 pub const CASES: &[Case] = &[
@@ -14,6 +15,11 @@ pub const CASES: &[Case] = &[
         "the liveness probe fails: the kubelet stops the container and starts it again",
         liveness,
     ),
+    Case::new(
+        "liveness-grace",
+        "its liveness probe has a grace of its own, shorter than the pod's",
+        liveness_grace,
+    ),
     Case::new("startup", "the startup probe never succeeds", startup),
     Case::new("oom", "the container takes more memory than it may", oom),
     Case::new("crash", "it exits by itself with requests in flight", crash),
@@ -21,17 +27,36 @@ pub const CASES: &[Case] = &[
     Case::new("job", "a Job's pod has done its work", job),
 ];
 
-/// Two idle clients, three whose request is in flight.
-fn liveness(stage: &mut Stage<'_>) -> Result<()> {
-    let probe = json!({"exec": {"command": ["test", "!", "-e", "/gates/sick"]}, "periodSeconds": 1, "failureThreshold": 2});
-    let web = stage.deploy_one(&Workload::node(Kind::Deployment, "exit").with_app("livenessProbe", probe))?;
+/// Two idle clients, three whose request is in flight, and a liveness probe that begins to fail.
+fn falls_sick(stage: &mut Stage<'_>, workload: Workload, mut probe: Value) -> Result<LifeId> {
+    probe["exec"] = json!({"command": ["test", "!", "-e", "/gates/sick"]});
+    let web = stage.deploy_one(&workload.with_app("livenessProbe", probe))?;
     audience(stage, web)?;
     stage.begin_end(&[web]);
     stage.exec(web, &["touch", "/gates/sick"])?;
     stage.await_end(web)?;
+    Ok(web)
+}
+
+fn liveness(stage: &mut Stage<'_>) -> Result<()> {
+    let probe = json!({"periodSeconds": 1, "failureThreshold": 2});
+    let web = falls_sick(stage, Workload::node(Kind::Deployment, "exit"), probe)?;
     let ending = Ending::exits("liveness_failed", Cause::ExitedWithoutDrain);
     stage.expect(web, ending.finding(three_lost).finding(|found| found.signal(Disposition::Handled)));
     Ok(())
+}
+
+fn liveness_grace(stage: &mut Stage<'_>) -> Result<()> {
+    let probe = json!({"periodSeconds": 1, "failureThreshold": 1, "terminationGracePeriodSeconds": 3});
+    let web = falls_sick(stage, Workload::node(Kind::Deployment, "none"), probe)?;
+    let ending = Ending::stays("liveness_failed", Cause::IgnoredStopSignal).telling(three_seconds);
+    stage.expect(web, ending.finding(three_lost).finding(|found| found.signal(Disposition::Ignored)));
+    Ok(())
+}
+
+fn three_seconds(told: &Termination) -> Option<String> {
+    let allowed = told.grace.allowed_seconds;
+    (allowed != Some(3.0)).then(|| format!("a grace of 3 s, found {allowed:?}"))
 }
 
 fn startup(stage: &mut Stage<'_>) -> Result<()> {

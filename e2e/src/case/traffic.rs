@@ -18,6 +18,11 @@ pub const CASES: &[Case] = &[
         service_rollout,
     ),
     Case::new(
+        "service-rollout-ipv6",
+        "the same for clients of IPv6, while those of IPv4 are led as well",
+        service_rollout_6,
+    ),
+    Case::new(
         "service-lag",
         "kube-proxy hears of nothing while the pods are replaced: its clients are refused",
         service_lag,
@@ -29,9 +34,10 @@ pub const CASES: &[Case] = &[
 const PERIOD: Duration = Duration::from_millis(5);
 
 /// Listening, as the kernel's table says it: a probe that connects would be a client, too.
-fn listens() -> serde_json::Value {
-    let pattern = format!(":{PORT:04X} 00000000:0000 0A");
-    json!({"exec": {"command": ["grep", "-q", pattern, "/proc/net/tcp"]}, "periodSeconds": 1})
+fn listens(table: &str) -> serde_json::Value {
+    let pattern = format!(":{PORT:04X} 0*:0000 0A");
+    let file = format!("/proc/net/{table}");
+    json!({"exec": {"command": ["grep", "-q", pattern, file]}, "periodSeconds": 1})
 }
 
 /// A pod that clients reach through the Service, and one of them whose answer is still owed.
@@ -41,25 +47,40 @@ struct Scene {
     target: Target,
 }
 
-fn set(stage: &mut Stage<'_>) -> Result<Scene> {
+fn set(
+    stage: &mut Stage<'_>,
+    workload: Workload,
+    table: &str,
+    way: impl Fn(&Stage<'_>, LifeId) -> Result<Target>,
+) -> Result<Scene> {
     stage.kubectl.apply(&service("web"))?;
-    let workload = Workload::node(Kind::Deployment, "drain").with_app("readinessProbe", listens());
+    let workload = workload.with_app("readinessProbe", listens(table));
     let web = stage.deploy_one(&workload)?;
     // It keeps the old pod up for a while, with its listener closed.
     let gate = stage.gate();
     stage.in_flight(web, 1, &gate)?;
-    let target = stage.service_target(web, "web")?;
+    let target = stage.service_target("web", &way(stage, web)?)?;
     stage.wait_until_routed(web, &target)?;
     Ok(Scene { web, gate, target })
 }
 
+fn set_usual(stage: &mut Stage<'_>) -> Result<Scene> {
+    set(stage, Workload::node(Kind::Deployment, "drain"), "tcp", |stage, web| stage.target(web))
+}
+
 fn service_rollout(stage: &mut Stage<'_>) -> Result<()> {
-    let scene = set(stage)?;
+    let scene = set_usual(stage)?;
+    replace(stage, &scene)
+}
+
+fn service_rollout_6(stage: &mut Stage<'_>) -> Result<()> {
+    let workload = Workload::node(Kind::Deployment, "drain").dual_stack();
+    let scene = set(stage, workload, "tcp6", |stage, web| stage.target_6(web))?;
     replace(stage, &scene)
 }
 
 fn service_lag(stage: &mut Stage<'_>) -> Result<()> {
-    let scene = set(stage)?;
+    let scene = set_usual(stage)?;
     stage.component("stop", "kube-proxy")?;
     let replaced = replace(stage, &scene);
     // Whatever came of it, the cluster is to be used again.

@@ -136,7 +136,7 @@ impl Ending {
 /// A Service may lead its clients to another pod. Those who were refused, or reset, met the one that was ending.
 fn has_met(life: &Life, seen: &Seen<'_>) -> bool {
     let reset_unread = matches!(seen.record.end, Some((_, End::Reset))) && seen.record.outstanding() > 0;
-    let by_service = life.pod.ip.as_deref().and_then(|ip| ip.parse().ok()) != Some(seen.target.address.ip());
+    let by_service = !life.pod.addresses.contains(&seen.target.address.ip());
     let refused = matches!(seen.record.end, Some((_, End::Refused)));
     !by_service || life.log.reads(seen.record.port) > 0 || refused || reset_unread
 }

@@ -12,11 +12,11 @@ pub use life::{Ending, Life, LifeId, Played, PlayedLife, Witness};
 pub use roles::Work;
 
 use crate::kubectl::Kubectl;
-use crate::manifest::{APP, PORT, Workload};
+use crate::manifest::{APP, Kind, PORT, Workload};
 use crate::watch::Watch;
 use anyhow::{Context as _, Result};
 use serde_json::json;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,6 +101,11 @@ impl<'a> Stage<'a> {
     /// The same, for servers that say nothing: until they run.
     pub fn deploy_saying(&mut self, workload: &Workload, line: Option<&str>) -> Result<Vec<LifeId>> {
         self.kubectl.apply(&workload.object())?;
+        if workload.kind == Kind::CronJob {
+            // It is suspended: nobody can wait for its hour.
+            let from = format!("--from=cronjob/{}", workload.name);
+            self.kubectl.run(&["create", "job", "now", &from])?;
+        }
         let wanted = workload.replicas;
         self.wait_for("the pods to run", |stage| stage.running(APP).len() >= wanted)?;
         let pods = self.running(APP);
@@ -191,7 +196,7 @@ impl<'a> Stage<'a> {
             self.watch.pods().into_iter().filter(|pod| pod.announced.is_none() && pod.deleted.is_none());
         pods.filter_map(|pod| {
             let running = pod.container(container).filter(|found| found.running)?.id.clone();
-            pod.ip.is_some().then_some((pod, running))
+            (!pod.addresses.is_empty()).then_some((pod, running))
         })
         .collect()
     }
@@ -204,9 +209,19 @@ impl<'a> Stage<'a> {
         &mut self.lives[id.0]
     }
 
-    /// Where a life listens.
+    /// Where a life listens, as most clients find it.
     pub fn target(&self, life: LifeId) -> Result<Target> {
-        let ip: IpAddr = self.life(life).pod.ip.as_deref().context("a pod without an address")?.parse()?;
+        let address = self.life(life).pod.addresses.first().context("a pod without an address")?;
+        self.target_at(life, *address)
+    }
+
+    /// Where it listens for clients of IPv6.
+    pub fn target_6(&self, life: LifeId) -> Result<Target> {
+        let address = self.life(life).pod.addresses.iter().find(|address| address.is_ipv6());
+        self.target_at(life, *address.context("this takes a cluster whose pods have an address of IPv6")?)
+    }
+
+    fn target_at(&self, life: LifeId, ip: IpAddr) -> Result<Target> {
         Ok(Target { source: Some(way_to(ip)?), ..Target::new(SocketAddr::new(ip, self.life(life).port)) })
     }
 
@@ -239,7 +254,8 @@ impl<'a> Stage<'a> {
 
 /// The address that this machine speaks from to that one.
 pub fn way_to(ip: IpAddr) -> Result<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").context("making a socket")?;
+    let any: IpAddr = if ip.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).context("making a socket")?;
     // Nothing is sent: the kernel only chooses its way.
     socket
         .connect((ip, PORT))

@@ -4,7 +4,7 @@
 use super::{ClientId, LifeId, PATIENCE, Stage};
 use crate::manifest::SERVICE_PORT;
 use anyhow::{Context as _, Result, bail};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use zoo::client::{End, Script, Step, Target, get};
 
@@ -46,8 +46,8 @@ impl Stage<'_> {
 
     /// Clients whose request the server has read and works on.
     pub fn in_flight(&mut self, life: LifeId, count: usize, work: &Work) -> Result<Vec<ClientId>> {
-        let target = self.target(life)?;
-        self.in_flight_by(life, &target, count, work)
+        let way = self.target(life)?;
+        self.in_flight_by(life, &way, count, work)
     }
 
     /// The same, of clients that come by another way.
@@ -75,8 +75,14 @@ impl Stage<'_> {
 
     /// Clients with a kept-alive connection on which one request was answered.
     pub fn idle(&mut self, life: LifeId, count: usize) -> Result<Vec<ClientId>> {
+        let way = self.target(life)?;
+        self.idle_by(life, &way, count)
+    }
+
+    /// The same, of clients that come by another way.
+    pub fn idle_by(&mut self, life: LifeId, way: &Target, count: usize) -> Result<Vec<ClientId>> {
         let script = || Script::now(vec![get("/"), Step::AwaitAnswers]);
-        let clients = (0..count).map(|_| self.open(life, script())).collect::<Result<Vec<_>>>()?;
+        let clients: Vec<_> = (0..count).map(|_| self.open_to(life, way.clone(), script())).collect();
         self.wait_for("answers", |stage| clients.iter().all(|id| stage.client(*id).record().answered > 0))?;
         Ok(clients)
     }
@@ -111,12 +117,14 @@ impl Stage<'_> {
         bail!("the Service leads nobody to {}", self.life(life).pod.name)
     }
 
-    /// Where a Service is reached, from an address that kube-proxy takes for one of the cluster: it leaves that and
-    /// the port as they are.
-    pub fn service_target(&self, life: LifeId, name: &str) -> Result<Target> {
-        let service = self.kubectl.run(&["get", "service", name, "-o", "jsonpath={.spec.clusterIP}"])?;
-        let address = SocketAddr::new(service.parse().context("a Service without an address")?, SERVICE_PORT);
-        Ok(Target { source: self.target(life)?.source, ..Target::new(address) })
+    /// Where a Service is reached in the family of this way to a pod, from an address that kube-proxy takes for one of
+    /// the cluster: it leaves that and the port as they are.
+    pub fn service_target(&self, name: &str, pod: &Target) -> Result<Target> {
+        let service = self.kubectl.run(&["get", "service", name, "-o", "jsonpath={.spec.clusterIPs[*]}"])?;
+        let mut addresses = service.split_whitespace().filter_map(|address| address.parse::<IpAddr>().ok());
+        let address = addresses.find(|address| address.is_ipv6() == pod.address.is_ipv6());
+        let address = SocketAddr::new(address.context("a Service without such an address")?, SERVICE_PORT);
+        Ok(Target { source: pod.source, ..Target::new(address) })
     }
 
     /// Where a port of the node is reached that leads to this life.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: pure functions; each answer has its proof.
 
-use super::owner::CONTROLLER_REVISION;
+use super::owner::{CONTROLLER_REVISION, TEMPLATE_HASH};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -21,10 +21,25 @@ pub fn revision(metadata: &ObjectMeta) -> Option<String> {
     metadata.annotations.as_ref()?.get(REVISION).cloned()
 }
 
-/// Whether the ReplicaSet is of an older revision than its Deployment.
+/// Whether the ReplicaSet is of an older revision than its Deployment. The strategy `Recreate` gives the newest its
+/// number only when the last pod of the others has gone: until then, the template tells.
 pub fn is_superseded(set: &ReplicaSet, deployment: &Deployment) -> bool {
     let number = |metadata| revision(metadata).and_then(|revision| revision.parse::<u64>().ok());
-    number(&set.metadata).zip(number(&deployment.metadata)).is_some_and(|(own, newest)| own < newest)
+    let has_successor =
+        number(&set.metadata).zip(number(&deployment.metadata)).is_some_and(|(own, newest)| own < newest);
+    has_successor || is_outdated(set, deployment)
+}
+
+/// Whether the Deployment has a template that its ReplicaSet, which differs by the label with the hash, is not of. One
+/// that is paused does not roll out.
+fn is_outdated(set: &ReplicaSet, deployment: &Deployment) -> bool {
+    let (Some(spec), Some(own)) = (&deployment.spec, &set.spec.template) else { return false };
+    let mut own = own.clone();
+    if let Some(labels) = own.metadata.as_mut().and_then(|metadata| metadata.labels.as_mut()) {
+        labels.remove(TEMPLATE_HASH);
+    }
+    let is_of_another = own.spec.is_some() && spec.template.spec.is_some() && own != spec.template;
+    is_of_another && !spec.paused.unwrap_or_default()
 }
 
 /// What a ReplicaSet of the newest revision wants, by the pods it has a moment after the deletion of one of them.
@@ -147,6 +162,27 @@ mod tests {
         assert!(is_superseded(&replica_set("9", 0), &deployment("10")), "numbers, not text");
         assert!(!is_superseded(&replica_set("10", 3), &deployment("10")));
         assert!(!is_superseded(&object(json!({"metadata": {}})), &deployment("10")), "without proof: no");
+    }
+
+    #[test]
+    fn a_deployment_that_recreates_has_a_template_before_it_has_a_number() {
+        let template = |image: &str, labels: Value| {
+            let containers = json!([{"name": "app", "image": image}]);
+            json!({"metadata": {"labels": labels}, "spec": {"containers": containers}})
+        };
+        let set: ReplicaSet = object(json!({
+            "metadata": {"annotations": {REVISION: "1"}},
+            "spec": {"selector": {}, "template": template("web:1", json!({"app": "web", TEMPLATE_HASH: "5d4f"}))}
+        }));
+        let deployment = |image: &str, paused: bool| -> Deployment {
+            object(json!({
+                "metadata": {"annotations": {REVISION: "1"}},
+                "spec": {"paused": paused, "selector": {}, "template": template(image, json!({"app": "web"}))}
+            }))
+        };
+        assert!(is_superseded(&set, &deployment("web:2", false)));
+        assert!(!is_superseded(&set, &deployment("web:1", false)), "the hash is the set's own");
+        assert!(!is_superseded(&set, &deployment("web:2", true)), "it waits");
     }
 
     #[test]

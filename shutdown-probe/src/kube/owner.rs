@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use shutdown_probe_core::report::Workload;
 
 /// The label that a Deployment gives to ReplicaSet and pods.
-const TEMPLATE_HASH: &str = "pod-template-hash";
+pub const TEMPLATE_HASH: &str = "pod-template-hash";
 /// The same of an Argo Rollout.
 const ROLLOUT_HASH: &str = "rollouts-pod-template-hash";
 /// The label that StatefulSets and DaemonSets give to pods: the revision that they were made from.
