@@ -8,33 +8,38 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use shutdown_probe_core::kubernetes::pod::Change;
 
-/// A Deployment numbers its revisions, on itself and on its ReplicaSets.
+/// A Deployment numbers its revisions, on itself and on its ReplicaSets; and so does a Rollout of Argo.
 const REVISION: &str = "deployment.kubernetes.io/revision";
+const ROLLOUT_REVISION: &str = "rollout.argoproj.io/revision";
 /// A DaemonSet's number of its template, and that of a pod.
 const DAEMON_SET_GENERATION: &str = "deprecated.daemonset.template.generation";
 const POD_GENERATION: &str = "pod-template-generation";
 /// Whole seconds, and the way.
 const SAME_MOMENT: i64 = 2;
 
-/// The revision of a Deployment or of one of its ReplicaSets.
+/// The revision of a Deployment, of a Rollout, or of one of their ReplicaSets.
 pub fn revision(metadata: &ObjectMeta) -> Option<String> {
-    metadata.annotations.as_ref()?.get(REVISION).cloned()
+    let annotations = metadata.annotations.as_ref()?;
+    [REVISION, ROLLOUT_REVISION].into_iter().find_map(|name| annotations.get(name)).cloned()
+}
+
+/// Whether the owner of a ReplicaSet has a newer revision than that.
+pub fn has_newer(owner: &ObjectMeta, set: &ReplicaSet) -> bool {
+    let number = |metadata| revision(metadata).and_then(|revision| revision.parse::<u64>().ok());
+    number(&set.metadata).zip(number(owner)).is_some_and(|(own, newest)| own < newest)
 }
 
 /// Whether the ReplicaSet is of an older revision than its Deployment. The strategy `Recreate` gives the newest its
 /// number only when the last pod of the others has gone: until then, the template tells.
 pub fn is_superseded(set: &ReplicaSet, deployment: &Deployment) -> bool {
-    let number = |metadata| revision(metadata).and_then(|revision| revision.parse::<u64>().ok());
-    let has_successor =
-        number(&set.metadata).zip(number(&deployment.metadata)).is_some_and(|(own, newest)| own < newest);
-    has_successor || is_outdated(set, deployment)
+    has_newer(&deployment.metadata, set) || is_outdated(set, deployment)
 }
 
 /// Whether the Deployment has a template that its ReplicaSet, which differs by the label with the hash, is not of. One
 /// that is paused does not roll out.
 fn is_outdated(set: &ReplicaSet, deployment: &Deployment) -> bool {
-    let (Some(spec), Some(own)) = (&deployment.spec, &set.spec.template) else { return false };
-    let mut own = own.clone();
+    let Some(mut own) = set.spec.template.clone() else { return false };
+    let spec = &deployment.spec;
     if let Some(labels) = own.metadata.as_mut().and_then(|metadata| metadata.labels.as_mut()) {
         labels.remove(TEMPLATE_HASH);
     }
@@ -162,6 +167,15 @@ mod tests {
         assert!(is_superseded(&replica_set("9", 0), &deployment("10")), "numbers, not text");
         assert!(!is_superseded(&replica_set("10", 3), &deployment("10")));
         assert!(!is_superseded(&object(json!({"metadata": {}})), &deployment("10")), "without proof: no");
+    }
+
+    #[test]
+    fn a_rollout_numbers_its_revisions_as_well() {
+        let of = |number: &str| json!({"metadata": {"annotations": {ROLLOUT_REVISION: number}}});
+        let set: ReplicaSet = object(of("9"));
+        let rollout = |number: &str| object::<ReplicaSet>(of(number)).metadata;
+        assert!(has_newer(&rollout("10"), &set) && !has_newer(&rollout("9"), &set));
+        assert_eq!(revision(&set.metadata).as_deref(), Some("9"));
     }
 
     #[test]

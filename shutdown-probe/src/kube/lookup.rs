@@ -2,7 +2,7 @@
 
 use super::Desk;
 use super::access::Need;
-use super::change::{self, is_superseded, of_daemon_set, of_job, of_replicas, of_stateful_set};
+use super::change::{self, has_newer, is_superseded, of_daemon_set, of_job, of_replicas, of_stateful_set};
 use super::client::PATIENCE;
 use super::killing;
 use super::owner::{Owner, controller};
@@ -12,7 +12,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
-use kube::core::Selector;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, Selector};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use shutdown_probe_core::kubernetes::pod::{Change, Stopped};
@@ -148,14 +148,11 @@ impl Owners {
     }
 }
 
-/// A ReplicaSet with its Deployment and, where the revision explains nothing, its pods a moment later.
+/// A ReplicaSet with what its owner says of it and, where the revision explains nothing, its pods a moment later.
 async fn replicas(desk: &Desk, namespace: &str, owner: &Owner) -> Option<Replicas> {
     let set: ReplicaSet = get(desk, namespace, owner).await??;
-    if let Some(deployment) = controller(&set.metadata).filter(|owner| owner.kind == "Deployment") {
-        let deployment: Option<Deployment> = get(desk, namespace, &deployment).await?;
-        if deployment.is_some_and(|deployment| is_superseded(&set, &deployment)) {
-            return Some(Replicas { set, is_superseded: true, pods: Vec::new() });
-        }
+    if is_replaced(desk, namespace, &set).await? {
+        return Some(Replicas { set, is_superseded: true, pods: Vec::new() });
     }
     tokio::time::sleep(REPLACEMENT).await;
     let siblings: Api<Pod> = Api::namespaced(desk.client.clone(), namespace);
@@ -165,6 +162,37 @@ async fn replicas(desk: &Desk, namespace: &str, owner: &Owner) -> Option<Replica
     let is_its = |pod: &ObjectMeta| controller(pod).is_some_and(|of| of.uid == owner.uid);
     let pods = found.ok()?.items.into_iter().map(|pod| pod.metadata).filter(is_its).collect();
     Some(Replicas { set, is_superseded: false, pods })
+}
+
+/// Whether a ReplicaSet's owner goes over to another. Nothing: nobody answers.
+async fn is_replaced(desk: &Desk, namespace: &str, set: &ReplicaSet) -> Option<bool> {
+    let Some(owner) = controller(&set.metadata) else { return Some(false) };
+    match owner.kind.as_str() {
+        "Deployment" => {
+            let deployment: Option<Deployment> = get(desk, namespace, &owner).await?;
+            Some(deployment.is_some_and(|deployment| is_superseded(set, &deployment)))
+        }
+        "Rollout" => {
+            let rollouts: Api<DynamicObject> =
+                Api::namespaced_with(desk.client.clone(), namespace, &rollout());
+            let found = patient(rollouts.get_metadata_opt(&owner.name)).await?;
+            desk.access.note(Need::Owners, &found);
+            let rollout = found
+                .ok()?
+                .map(|found| found.metadata)
+                .filter(|found| found.uid.as_ref() == Some(&owner.uid));
+            Some(rollout.is_some_and(|rollout| has_newer(&rollout, set)))
+        }
+        _ => Some(false),
+    }
+}
+
+/// Of Argo Rollouts, whose objects are not among those that every cluster has.
+fn rollout() -> ApiResource {
+    ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Rollout"),
+        "rollouts",
+    )
 }
 
 /// An owner. Nothing inside: it is gone, or another of the same name. Nothing at all: nobody answers.

@@ -11,6 +11,7 @@
 //! | `replicasets.apps` | get | revisions (`rollout`, `scaled_down`) and the owner of a ReplicaSet |
 //! | `deployments.apps` | get | the current revision (`rollout`) |
 //! | `statefulsets.apps`, `daemonsets.apps` | get | the current revision, and how many there should be |
+//! | `rollouts.argoproj.io` | get | the current revision of an Argo Rollout (`rollout`); clusters without Argo have none |
 //! | `jobs.batch` | get | the CronJob a Job belongs to; whether a Job was suspended |
 //! | `endpointslices.discovery.k8s.io` | list, watch | when routing learnt of an end (endpoint lag) |
 //! | `events` | list | why the kubelet stopped a container (`liveness_failed`, `startup_failed`) |

@@ -40,6 +40,7 @@ pub const TABLE: &[Permission] = &[
     permission("apps", "statefulsets", &["get"], Need::Owners),
     permission("apps", "daemonsets", &["get"], Need::Owners),
     permission("batch", "jobs", &["get"], Need::Owners),
+    permission("argoproj.io", "rollouts", &["get"], Need::Owners),
     permission("discovery.k8s.io", "endpointslices", &["list", "watch"], Need::Endpoints),
     permission("", "events", &["list"], Need::KubeletEvents),
     permission("", "events", &["create", "patch"], Need::OwnEvents),

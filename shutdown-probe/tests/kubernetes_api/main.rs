@@ -163,6 +163,29 @@ async fn an_answer_that_comes_when_the_pod_is_gone_still_explains_it() {
 }
 
 #[tokio::test]
+async fn an_argo_rollout_goes_over_to_another_revision() {
+    let revision = |number: &str| json!({"rollout.argoproj.io/revision": number});
+    let owner = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "web", "uid": "r", "controller": true});
+    let server = Server::start(vec![pod("web-1")]);
+    let metadata =
+        json!({"name": "web-5d4f", "uid": "rs", "annotations": revision("6"), "ownerReferences": [owner]});
+    server.object(REPLICA_SET, json!({"metadata": metadata, "spec": {"replicas": 0, "selector": {}}}));
+    let metadata = json!({"name": "web", "uid": "r", "annotations": revision("7")});
+    let rollout =
+        json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata});
+    server.object("/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/web", rollout);
+    let mut daemon = Daemon::of(&server);
+    daemon.pod().await;
+    server.watched().await;
+    server.event("MODIFIED", &deleted("web-1", 0));
+    daemon.pod().await;
+    let explained = daemon.pod().await;
+    assert_eq!(explained.change, Some(Change::NewRevision));
+    let workload = explained.workload.expect("an owner");
+    assert_eq!((workload.kind.as_str(), workload.revision.as_deref()), ("Rollout", Some("6")));
+}
+
+#[tokio::test]
 async fn a_replica_set_of_its_own_is_asked_by_its_selector() {
     let lonely = |mut pod: Value| {
         pod["metadata"]["labels"] = json!({"app": "web"});
