@@ -9,6 +9,7 @@ mod daemon;
 mod dashboards;
 mod judge;
 mod kubectl;
+mod logind;
 mod manifest;
 mod measure;
 mod prometheus;

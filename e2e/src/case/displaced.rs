@@ -1,14 +1,25 @@
 //! Pods that have to make room: the node, the scheduler or the kubelet wants them gone.
 
 use super::{Case, careless};
+use crate::daemon::Daemon;
+use crate::logind::Logind;
 use crate::manifest::{Kind, Workload};
 use crate::stage::{LifeId, Stage};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
+use std::time::Duration;
+use zoo::api::Termination;
+use zoo::expect::Cause;
 
 pub const CASES: &[Case] = &[
     Case::new("preempted", "a pod of a higher priority needs the node's CPU", preempted).alone(),
     Case::new("tainted", "the node is given a taint that the pod does not tolerate", tainted).alone(),
+    Case::new(
+        "node-shutdown",
+        "logind says that the node shuts down: the kubelet ends its pods",
+        node_shutdown,
+    )
+    .alone(),
     Case::new("size-limit", "the pod fills a volume beyond its limit: the kubelet evicts it", size_limit),
 ];
 
@@ -16,6 +27,8 @@ pub const CASES: &[Case] = &[
 const SHARE: u64 = 60;
 const TAINT: &str = "e2e.shutdown-probe/away=yes:NoExecute";
 const PRIORITY: &str = "e2e-urgent";
+/// How long a pod holds up the shutdown of its node.
+const SLOW_SECONDS: u32 = 25;
 const SPILL: &str = "/spill";
 
 fn exiting(name: &'static str) -> Workload {
@@ -80,6 +93,53 @@ fn size_limit(stage: &mut Stage<'_>) -> Result<()> {
 fn fill(stage: &mut Stage<'_>, web: LifeId) -> Result<()> {
     stage.begin_end(&[web]);
     stage.exec(web, &["dd", "if=/dev/zero", &format!("of={SPILL}/much"), "bs=1M", "count=8"])
+}
+
+/// All pods end, and the daemon's when the last of the others has. One of those takes its time, so that the daemon can
+/// be asked.
+fn node_shutdown(stage: &mut Stage<'_>) -> Result<()> {
+    let logind = Logind::listen()?;
+    // The kubelet looks for the bus when it starts, and is gone for as long.
+    stage.component("stop", "kubelet")?;
+    stage.component("start", "kubelet")?;
+    stage.wait_for("the kubelet to listen to logind", |_| logind.has_listeners())?;
+    let web = stage.deploy_one(&exiting("web"))?;
+    let slow = Workload::command(Kind::Deployment, &["sh", "-c", "trap '' TERM; echo listening; sleep 600"]);
+    stage.deploy(&slow.named("slow").grace(SLOW_SECONDS))?;
+    careless::audience(stage, web)?;
+    stage.begin_end(&[web]);
+    logind.prepare_for_shutdown(true)?;
+    let told = stage.await_end(web).and_then(|()| is_told(stage, web));
+    let waited = stage.let_pass(Duration::from_secs(SLOW_SECONDS.into()));
+    // Whatever came of it, the node takes pods again.
+    logind.prepare_for_shutdown(false)?;
+    let daemon = stage.kubectl.within(crate::daemon::NAMESPACE);
+    daemon.run(&["rollout", "status", "daemonset/shutdown-probe", "--timeout=120s"])?;
+    stage.await_nodes()?;
+    told.and(waited)?;
+    let next = stage.deploy_one(&exiting("next"))?;
+    careless::audience(stage, next)?;
+    stage.delete(next, &[])?;
+    careless::exits(stage, next, "pod_deleted")
+}
+
+/// While the daemon lives: what it knows goes with it, but for Events, the journal, and what was scraped.
+fn is_told(stage: &mut Stage<'_>, web: LifeId) -> Result<()> {
+    let (_, id) = stage.identity(web);
+    let daemon = Daemon::find(&stage.shared.kubectl)?;
+    let addresses = daemon.addresses()?;
+    let mut last = Vec::new();
+    let complete = stage.wait_for("the termination to be complete", |_| {
+        last = daemon.terminations(&addresses).unwrap_or_default();
+        last.retain(|it| it.container.cgroup.contains(&id));
+        !last.is_empty() && last.iter().all(Termination::is_complete)
+    });
+    complete.with_context(|| format!("{last:?}"))?;
+    let [told] = last.as_slice() else { bail!("{} terminations of one container", last.len()) };
+    let found = (told.trigger.as_str(), told.cause.as_str(), told.severed_total);
+    let wanted = ("node_shutdown", Cause::ExitedWithoutDrain.as_str(), 3);
+    ensure!(found == wanted, "expected {wanted:?}, found {found:?}");
+    Ok(())
 }
 
 #[cfg(test)]

@@ -125,7 +125,12 @@ impl Stage<'_> {
     /// Waits until the API server answers again, and pods are scheduled again: a node that could not report is tainted.
     pub fn await_api_server(&mut self) -> Result<()> {
         self.wait_for("the API server", |stage| stage.kubectl.run(&["get", "--raw", "/readyz"]).is_ok())?;
-        // The controllers notice late that it was away, and late that it is back.
+        self.await_nodes()
+    }
+
+    /// The same of the nodes.
+    pub fn await_nodes(&mut self) -> Result<()> {
+        // The controllers notice late that something was away, and late that it is back.
         self.let_pass(NOTICED)?;
         let ready = ["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=180s"];
         self.kubectl.run(&ready)?;

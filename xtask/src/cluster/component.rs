@@ -3,11 +3,13 @@
 //! Invariant: a process is known by its id and its start, so that nobody else's is ever stopped.
 
 use super::layout::{
-    API_PORT, Layout, NODE, NODE_ADDRESS, NODE_ADDRESS_6, SERVICES, SERVICES_6, both, etcd, etcd_peer,
+    API_PORT, Layout, NODE, NODE_ADDRESS, NODE_ADDRESS_6, SERVICES, SERVICES_6, SYSTEM_BUS, both, etcd,
+    etcd_peer,
 };
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, setsid};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ pub struct Component {
     pub name: String,
     program: PathBuf,
     arguments: Vec<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
     process: Option<Process>,
 }
 
@@ -32,7 +36,12 @@ struct Process {
 impl Component {
     fn new(program: PathBuf, arguments: Vec<String>) -> Self {
         let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self { name, program, arguments, process: None }
+        Self { name, program, arguments, environment: BTreeMap::new(), process: None }
+    }
+
+    fn with(mut self, variable: &str, value: impl std::fmt::Display) -> Self {
+        self.environment.insert(variable.to_owned(), value.to_string());
+        self
     }
 
     /// Starts it, in the background and away from this terminal.
@@ -42,7 +51,12 @@ impl Component {
         let log = File::options().create(true).append(true).open(&path);
         let log = log.with_context(|| path.display().to_string())?;
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command
+            .args(&self.arguments)
+            .envs(&self.environment)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
         // SAFETY: between fork and exec, only a system call is made.
         unsafe { command.pre_exec(|| Ok(setsid().map(|_| ())?)) };
         let child = command.spawn().with_context(|| self.program.display().to_string())?;
@@ -139,7 +153,9 @@ pub fn all(layout: &Layout, programs: &Path, containerd: &Path) -> Vec<Component
                 option("root-dir", file(layout.file("kubelet"))),
                 option("cert-dir", file(layout.keys())),
             ],
-        ),
+        )
+        // It is to hear of no real shutdown: a case says when there is one.
+        .with("DBUS_SYSTEM_BUS_ADDRESS", format_args!("unix:abstract={SYSTEM_BUS}")),
         component("kube-proxy", vec![option("config", configuration("proxy.yaml"))]),
     ]
 }

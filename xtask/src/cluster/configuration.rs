@@ -100,7 +100,8 @@ disabled_plugins = [
     )
 }
 
-/// Disks of developers are full; a node under pressure would evict pods that no test has evicted.
+/// Disks of developers are full; a node under pressure would evict pods that no test has evicted. When the node shuts
+/// down, the daemon's pod goes after the ordinary ones, as in a cluster of somebody who has read `docs/install.md`.
 fn kubelet(layout: &Layout) -> String {
     let (socket, authority) = (layout.socket(), layout.certificate("ca"));
     let (socket, authority) = (socket.display(), authority.display());
@@ -131,6 +132,9 @@ imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 evictionHard: {{memory.available: 100Mi, nodefs.available: 0%, imagefs.available: 0%}}
 evictionPressureTransitionPeriod: 1s
+shutdownGracePeriodByPodPriority:
+- {{priority: 0, shutdownGracePeriodSeconds: 60}}
+- {{priority: 1000000, shutdownGracePeriodSeconds: 15}}
 "
     )
 }

@@ -27,6 +27,8 @@ pub const SERVICES_6: &str = "fd00:96::/112";
 pub const API_SERVICE: &str = "10.96.0.1";
 /// The image that holds a pod's namespaces.
 pub const PAUSE: &str = "localhost/pause:1";
+/// Where the kubelet looks for the system bus, in the abstract namespace: nobody need be there.
+pub const SYSTEM_BUS: &str = "shutdown-probe-cluster-bus";
 /// Not the usual 6443, 2379 and 2380: somebody's own cluster may be there.
 pub const API_PORT: u16 = 16443;
 const ETCD_PORT: u16 = 12379;
