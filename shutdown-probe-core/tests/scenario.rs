@@ -67,6 +67,33 @@ fn a_loss_is_counted_within_a_second_of_the_exit() {
 }
 
 #[test]
+fn an_observation_that_ends_tells_what_has_ended() {
+    let mut script = Script::serving(1);
+    assert!(!script.somebody_ends());
+    script.at(1_000).sigterm(Handler::Installed);
+    assert!(script.somebody_ends());
+    script.at(2_000).exit(1, Some(0), None).died(5001, Fate::UnansweredRequest).empty().at(2_100);
+    assert!(script.somebody_ends(), "the last records may be on their way");
+    script.at(2_300);
+    assert!(!script.somebody_ends());
+    script.conclude();
+    let report = script.reports.last().expect("a report").clone();
+    assert_eq!((report.state, report.cause), (State::Complete, Cause::ExitedWithoutDrain));
+    assert_eq!(report.measured.reasons, ["the daemon was stopped while late connections could still come"]);
+    assert!(!report.measured.complete);
+    let ends = script.counts.iter().filter(|count| matches!(count, Count::Termination { .. })).count();
+    assert_eq!(ends, 1);
+}
+
+#[test]
+fn an_observation_that_ends_leaves_to_its_successor_what_goes_on() {
+    let mut script = Script::serving(1);
+    script.at(1_000).sigterm(Handler::Installed).at(1_500).conclude();
+    assert!(script.reports.iter().all(|report| report.state == State::InProgress));
+    assert!(!script.counts.iter().any(|count| matches!(count, Count::Termination { .. })));
+}
+
+#[test]
 fn a_drain_that_finishes_is_clean() {
     let mut script = Script::serving(1);
     script.at(1_000).sigterm(Handler::Installed).listener(1, false, false).closed(5001, Fate::ClosedIdle);

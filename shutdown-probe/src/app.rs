@@ -17,10 +17,17 @@ use crate::output::{Events, Journal, Outputs, Voices};
 use crate::probe::Status;
 use crate::recording::{Header, Recorder};
 use crate::{kernel, logging, privileges, session};
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+
+/// How long containers that end together with us are observed: as on a node that shuts down. With what tasks take to
+/// stop, it is less than the grace period of the DaemonSet.
+const FAREWELL: Duration = Duration::from_secs(4);
 
 /// Runs the daemon until a signal or its first failure.
 ///
@@ -69,17 +76,27 @@ pub fn run(args: RunArgs) -> Result<Exit, Failure> {
         granted.tell(&shared);
         Ok(())
     };
+    let asked = CancellationToken::new();
     let outcome = runtime.block_on(async {
         let outcome = tokio::select! {
-            () = signal => Ok(()),
-            outcome = live.run(&stop, after_turn) => outcome,
+            outcome = live.run(&asked, FAREWELL, after_turn) => outcome,
             Some(ended) = tasks.join_next() => unwrapped(ended),
+            never = obey(signal, &shared, &asked) => match never {},
         };
-        wind_up(tasks, &stop, &shared).await?;
+        wind_up(tasks, &stop).await?;
         outcome
     });
     live.into_audience().finish();
     outcome.map(|()| Exit::Success)
+}
+
+/// Once a signal has come, nobody is to count on us, and the observation ends as soon as it may.
+async fn obey(signal: impl Future<Output = ()>, shared: &Shared, asked: &CancellationToken) -> Infallible {
+    signal.await;
+    tracing::info!("stopping");
+    shared.readiness.enter(Stage::Stopping);
+    asked.cancel();
+    pending().await
 }
 
 /// Listens to the API server until it is told to stop.
@@ -89,13 +106,7 @@ async fn work(worker: kube::Worker, stop: CancellationToken) -> Result<(), Failu
 }
 
 /// Tells all tasks to stop, and waits for them.
-async fn wind_up(
-    mut tasks: JoinSet<Result<(), Failure>>,
-    stop: &CancellationToken,
-    shared: &Shared,
-) -> Result<(), Failure> {
-    tracing::info!("stopping");
-    shared.readiness.enter(Stage::Stopping);
+async fn wind_up(mut tasks: JoinSet<Result<(), Failure>>, stop: &CancellationToken) -> Result<(), Failure> {
     stop.cancel();
     while let Some(ended) = tasks.join_next().await {
         unwrapped(ended)?;
@@ -171,7 +182,7 @@ fn voices(serve: &Serve, link: Option<&Link>) -> Result<Voices, Failure> {
     let journal = serve.journal.unwrap_or(link.is_some()).then(Journal::start).transpose();
     Ok(Voices {
         journal: journal.or_exit(Exit::Internal, || "cannot start the journal")?,
-        events: link.map(|link| Events::new(link.events.clone(), Arc::clone(&link.unsaid))),
+        events: link.and_then(|link| Some(Events::new(link.events.clone()?, Arc::clone(&link.unsaid)))),
     })
 }
 

@@ -45,7 +45,7 @@ pub fn observe<A: Audience>(
             pending::<()>().await;
         };
         tokio::select! {
-            outcome = live.run(&token, |audience, _| after(audience)) => outcome,
+            outcome = live.run(&token, Duration::ZERO, |audience, _| after(audience)) => outcome,
             () = end => Ok(()),
         }
     });

@@ -80,6 +80,17 @@ impl<K: Kernel, A: Audience> Witness<K, A> {
         self.engine.poll_timeout()
     }
 
+    /// The paths of the containers that are on their way to their end.
+    pub fn ending(&self) -> impl Iterator<Item = &str> {
+        self.engine.ending()
+    }
+
+    /// Has the last said that can be: nobody observes any more.
+    pub fn conclude(&mut self) {
+        self.engine.conclude();
+        self.carry_out();
+    }
+
     fn give(&mut self, input: Input) {
         self.audience.heard(&input);
         self.engine.handle(input);

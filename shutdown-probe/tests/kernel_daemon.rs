@@ -119,8 +119,7 @@ impl Running {
     }
 
     fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &id]).status().expect("kill(1)").success());
+        signal(&self.child, name);
     }
 
     /// Its exit code, and all that it said.
@@ -205,13 +204,18 @@ fn run(arguments: &[&str]) -> (i32, String) {
 
 /// A process in the container that has read a request and will never answer it: cat(1) under a hostile name.
 fn unanswering(container: &Cgroup, directory: &TempDir) -> (Child, TcpStream) {
+    unanswering_after("true", container, directory)
+}
+
+/// The same, where this line of a shell was run before.
+fn unanswering_after(line: &str, container: &Cgroup, directory: &TempDir) -> (Child, TcpStream) {
     let name = directory.path().join(HOSTILE);
     let _ = symlink("/bin/cat", &name);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let mut client = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
     let (server, _) = listener.accept().expect("a client");
     let mut child = Command::new("sh")
-        .args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$1\"", container.path()])
+        .args(["-c", &format!("{line}; echo $$ > \"$0/cgroup.procs\" && exec \"$1\""), container.path()])
         .arg(&name)
         .stdin(OwnedFd::from(server))
         .stdout(Stdio::piped())
@@ -227,9 +231,13 @@ fn unanswering(container: &Cgroup, directory: &TempDir) -> (Child, TcpStream) {
     (child, client)
 }
 
-fn stop(mut child: Child) {
+fn signal(child: &Child, name: &str) {
     let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "TERM", &id]).status().expect("kill(1)").success());
+    assert!(Command::new("kill").args(["-s", name, &id]).status().expect("kill(1)").success());
+}
+
+fn stop(mut child: Child) {
+    signal(&child, "TERM");
     child.wait().expect("a child");
 }
 
@@ -481,4 +489,29 @@ fn a_stop_during_the_attachment_is_obeyed() {
     let status = wait_for("the end", || daemon.child.try_wait().expect("a child"));
     // Either it was caught already, or it came before anything was attached.
     assert!(status.success() || status.code().is_none(), "{status}");
+}
+
+#[test]
+fn a_container_that_ends_together_with_the_daemon_is_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let watched = Cgroup::new("farewell");
+    let mut daemon = Daemon::start(&watched, &["--journal=true"]);
+    let container = watched.child("web");
+    let (mut server, _client) = unanswering_after("trap '' TERM", &container, &directory);
+    signal(&server, "TERM");
+    wait_for("the termination", || daemon.terminations().pop());
+    daemon.running.signal("TERM");
+    daemon.running.wait_until_it_says("\"stopping\"");
+    server.kill().expect("a child");
+    server.wait().expect("a child");
+    let (status, said) = daemon.running.end();
+    let journal = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let told: Vec<_> = journal.filter(|line| line["state"] == "complete").collect();
+    let [told] = told.as_slice() else { panic!("one line of the journal, found in\n{said}") };
+    assert_eq!(
+        (status, &told["cause"], &told["severed_total"]),
+        (0, &"ignored_stop_signal".into(), &1.into())
+    );
+    let reasons = told["measured"]["reasons"].to_string();
+    assert!(reasons.contains("the daemon was stopped while late connections could still come"), "{told}");
 }

@@ -5,6 +5,7 @@
 //! after the linger it is `complete`.
 
 mod due;
+mod farewell;
 mod pods;
 
 use crate::command::{Command, Count, Labels};

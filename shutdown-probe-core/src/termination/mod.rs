@@ -117,6 +117,8 @@ pub(crate) struct Termination {
     timeline: Timeline,
     lost_of_this: u64,
     lost_somewhere: u64,
+    /// The observation ended in its linger.
+    linger_was_cut: bool,
     /// The cause under which losses in the server's hands were counted: it stays.
     pinned_cause: Option<Cause>,
     counted: BTreeMap<Fate, u64>,
@@ -157,6 +159,7 @@ impl Termination {
             timeline: Timeline::default(),
             lost_of_this: 0,
             lost_somewhere: 0,
+            linger_was_cut: false,
             pinned_cause: None,
             counted: BTreeMap::new(),
             counted_streams_cut: BTreeMap::new(),
@@ -369,6 +372,11 @@ impl Termination {
             self.acted = true;
             self.listener_closed = true;
         }
+    }
+
+    /// Late clients may still come, and nobody is there to see them.
+    pub fn cut_linger(&mut self) {
+        self.linger_was_cut = true;
     }
 
     /// Records of some container were lost while it went on: they may have been of this one.

@@ -206,6 +206,9 @@ impl Termination {
                 "nobody can tell whether an answer was owed on {not_measured} of the connections"
             ));
         }
+        if self.linger_was_cut {
+            reasons.push("the daemon was stopped while late connections could still come".to_owned());
+        }
         Measured {
             complete: reasons.is_empty(),
             lost_records,

@@ -88,6 +88,18 @@ impl Script {
         self
     }
 
+    /// The observation ends.
+    pub fn conclude(&mut self) -> &mut Self {
+        self.engine.conclude();
+        self.collect();
+        self
+    }
+
+    /// Whether a container is on its way to its end.
+    pub fn somebody_ends(&self) -> bool {
+        self.engine.ending().next().is_some()
+    }
+
     fn collect(&mut self) {
         while let Some(command) = self.engine.next_command() {
             match &command {

@@ -86,7 +86,7 @@ fn observe_until(observe: &Observe, desk: Desk, stop: &CancellationToken, tell: 
         Ok((runtime, mut live)) => {
             let blind = live.probes().into_iter().filter_map(|probe| Some((probe.probe, probe.reason?)));
             let _ = tell.send(Ok(blind.map(|(probe, reason)| format!("probe {probe}: {reason}")).collect()));
-            if let Err(failure) = runtime.block_on(live.run(stop, |_, _| Ok(()))) {
+            if let Err(failure) = runtime.block_on(live.run(stop, Duration::ZERO, |_, _| Ok(()))) {
                 eprintln!("shutdown-probe: the probe has failed: {failure}");
             }
         }

@@ -21,6 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
 /// Who says it.
 const COMPONENT: &str = "shutdown-probe";
@@ -37,6 +38,8 @@ const STALE: Duration = Duration::from_secs(900);
 const NAME: usize = 220;
 /// How long the same is counted on one Event; the API forgets Events after an hour.
 const SAME: Duration = Duration::from_secs(1_800);
+/// How long what waits may take when the daemon stops.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How many Events, and how many workloads, are remembered.
 const REMEMBERED: usize = 1_024;
 
@@ -205,8 +208,13 @@ struct Clerk {
     workloads: Allowance,
 }
 
-/// Writes what it is given, for ever.
-pub(crate) async fn say(desk: Desk, mut sayables: mpsc::Receiver<Sayable>, node: String, wanted: bool) {
+/// Writes what it is given, until told to stop: then what waits, if the API takes it soon.
+pub(crate) async fn say(
+    desk: Desk,
+    mut sayables: mpsc::Receiver<Sayable>,
+    node: String,
+    stop: &CancellationToken,
+) {
     // Apart, so that a storm of pods does not keep their workload from being told of.
     let [pods, workloads] = [(); 2].map(|()| Allowance::new(Instant::now()));
     let (written, unsaid, unknown) = (HashMap::new(), VecDeque::new(), VecDeque::new());
@@ -217,15 +225,25 @@ pub(crate) async fn say(desk: Desk, mut sayables: mpsc::Receiver<Sayable>, node:
         tokio::select! {
             sayable = sayables.recv() => match sayable {
                 None => return,
-                Some(sayable) if wanted => clerk.say(sayable).await,
-                Some(_) => {}
+                Some(sayable) => clerk.say(sayable).await,
             },
             _ = again.tick(), if clerk.has_to_try_again() => clerk.try_again().await,
+            () = stop.cancelled() => break,
         }
+    }
+    if tokio::time::timeout(LAST_WORDS, clerk.finish(&mut sayables)).await.is_err() {
+        tracing::warn!(seconds = LAST_WORDS.as_secs(), "the last Events were not written in time");
     }
 }
 
 impl Clerk {
+    async fn finish(&mut self, sayables: &mut mpsc::Receiver<Sayable>) {
+        self.try_again().await;
+        while let Ok(sayable) = sayables.try_recv() {
+            self.say(sayable).await;
+        }
+    }
+
     async fn say(&mut self, sayable: Sayable) {
         self.say_about(pod(&sayable), &sayable).await;
         match workload(&self.desk, &sayable) {

@@ -71,8 +71,8 @@ pub struct Link {
     pub inputs: mpsc::Receiver<Input>,
     /// What it allows.
     pub access: Arc<Access>,
-    /// What we have to say.
-    pub events: mpsc::Sender<Sayable>,
+    /// What we have to say, unless nobody wants to hear it.
+    pub events: Option<mpsc::Sender<Sayable>>,
     /// How many Events were not written, for there were too many.
     pub unsaid: Arc<AtomicU64>,
 }
@@ -104,6 +104,7 @@ pub fn link(settings: Settings) -> (Link, Worker) {
     let (events, event_receiver) = mpsc::channel(WAITING);
     let access = Arc::new(Access::default());
     let unsaid = Arc::new(AtomicU64::new(0));
+    let events = settings.events.then_some(events);
     let link = Link { inputs, access: Arc::clone(&access), events, unsaid: Arc::clone(&unsaid) };
     (link, Worker { settings, inputs: input_sender, access, events: event_receiver, unsaid })
 }
@@ -112,17 +113,12 @@ impl Worker {
     /// Watches until told to stop. Whatever the API does, it goes on.
     pub async fn run(self, stop: CancellationToken) {
         let Self { settings, inputs, access, events, unsaid } = self;
-        let work = async {
-            let client = client::connect(settings.kubeconfig.as_deref(), &access).await;
-            let clock = Arc::new(ServerClock::default());
-            let targets = Arc::default();
-            let desk = Desk { client, access, inputs, clock, targets, unsaid };
-            let say = event::say(desk.clone(), events, settings.node.clone(), settings.events);
-            tokio::join!(watch::run(desk, &settings), say);
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = work => {}
-        }
+        let connecting = client::connect(settings.kubeconfig.as_deref(), &access);
+        let Some(client) = stop.run_until_cancelled(connecting).await else { return };
+        let clock = Arc::new(ServerClock::default());
+        let targets = Arc::default();
+        let desk = Desk { client, access, inputs, clock, targets, unsaid };
+        let watching = stop.run_until_cancelled(watch::run(desk.clone(), &settings));
+        tokio::join!(watching, event::say(desk, events, settings.node.clone(), &stop));
     }
 }

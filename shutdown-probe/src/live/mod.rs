@@ -148,22 +148,31 @@ impl<A: Audience> Live<A> {
         self.witness.kernel.obeys()
     }
 
-    /// Observes until told to stop. `after` is called after each turn, with the health once a second; its error
-    /// ends the observation.
+    /// Observes until told to stop, and for as long as `farewell` if containers are on their way to their end then: a
+    /// node that shuts down ends them together with us. `after` is called after each turn, with the health once a
+    /// second; its error ends the observation.
     ///
     /// # Errors
     /// That of `after`, and [`Exit::Internal`] where the runtime does not take the ring.
     pub async fn run(
         &mut self,
         stop: &CancellationToken,
+        farewell: Duration,
         mut after: impl FnMut(&mut A, Option<&Health>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut turns = interval(TURN);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !stop.is_cancelled() {
+        let mut deadline = None;
+        loop {
+            if stop.is_cancelled() {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + farewell);
+                if Instant::now() >= deadline || !self.somebody_ends() {
+                    break;
+                }
+            }
             let mut told = None;
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = stop.cancelled(), if deadline.is_none() => continue,
                 _ = turns.tick() => {}
                 input = next(&mut self.told) => told = Some(input),
                 // The kernel side wakes us when the ring is half full.
@@ -173,7 +182,13 @@ impl<A: Audience> Live<A> {
             self.take_told(told);
             after(self.audience(), health.as_ref())?;
         }
+        self.witness.conclude();
         Ok(())
+    }
+
+    /// Whether a container is on its way to its end that is not ours.
+    fn somebody_ends(&self) -> bool {
+        self.witness.ending().any(|path| !self.hierarchy.holds_us(path))
     }
 
     /// What was said comes after the records of the time before it.

@@ -97,6 +97,7 @@ impl Outputs {
     /// Writes what waits to be written.
     pub fn finish(mut self) {
         self.end_recording();
+        self.voices.journal.into_iter().for_each(Journal::finish);
     }
 
     fn end_recording(&mut self) {

@@ -11,15 +11,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 /// How many lines may wait to be written.
 const WAITING: usize = 256;
+
+/// How long what waits may take when the daemon stops.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Where complete terminations are written down.
 #[derive(Debug)]
 pub struct Journal {
     lines: SyncSender<Vec<u8>>,
     missed: Arc<AtomicU64>,
+    /// Closed when the last line is written.
+    written: Receiver<()>,
 }
 
 impl Journal {
@@ -35,10 +41,21 @@ impl Journal {
 
     fn to(out: impl Write + Send + 'static) -> std::io::Result<Self> {
         let (lines, receiver) = sync_channel(WAITING);
+        let (writes, written) = sync_channel(0);
         let missed = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&missed);
-        thread::Builder::new().name("journal".to_owned()).spawn(move || write(out, &receiver, &counter))?;
-        Ok(Self { lines, missed })
+        thread::Builder::new().name("journal".to_owned()).spawn(move || {
+            let _until_done: SyncSender<()> = writes;
+            write(out, &receiver, &counter);
+        })?;
+        Ok(Self { lines, missed, written })
+    }
+
+    /// Writes what waits, if whoever reads it lets us.
+    pub fn finish(self) {
+        drop(self.lines);
+        // Nothing is ever sent: it is closed, or the time is over.
+        let _closed = self.written.recv_timeout(LAST_LINES);
     }
 
     /// Takes a complete termination.
@@ -72,7 +89,6 @@ mod tests {
     use super::*;
     use crate::output::sample;
     use std::sync::mpsc::channel;
-    use std::time::Duration;
 
     #[test]
     fn one_termination_is_one_line() {
@@ -96,6 +112,27 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_is_written_before_the_end() {
+        struct Slow(Arc<AtomicU64>);
+        impl Write for Slow {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                thread::sleep(Duration::from_millis(10));
+                self.0
+                    .fetch_add(bytes.iter().filter(|&&byte| byte == b'\n').count() as u64, Ordering::Relaxed);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Arc::new(AtomicU64::new(0));
+        let journal = Journal::to(Slow(Arc::clone(&lines))).expect("a thread");
+        (0..10).for_each(|_| journal.take(&sample::termination()));
+        journal.finish();
+        assert_eq!(lines.load(Ordering::Relaxed), 10);
+    }
+
+    #[test]
     fn a_reader_that_sleeps_holds_nobody_up() {
         struct Stuck;
         impl Write for Stuck {
@@ -111,5 +148,6 @@ mod tests {
         let journal = Journal::to(Stuck).expect("a thread");
         (0..WAITING + 10).for_each(|_| journal.take(&sample::termination()));
         assert!((9..=10).contains(&journal.missed()), "{}", journal.missed());
+        journal.finish();
     }
 }

@@ -99,6 +99,17 @@ impl Hierarchy {
         fs::read_to_string(events).is_ok_and(|events| events.lines().any(|line| line == "populated 1"))
     }
 
+    /// Whether we are in this cgroup or in one below it. The kernel shows us the ids of our own pid namespace, and 0 for
+    /// the processes of others.
+    pub fn holds_us(&self, path: &str) -> bool {
+        let top = self.directory(Path::new(path));
+        let below = self.below(&top).unwrap_or_default();
+        let all = below.iter().map(|cgroup| self.directory(Path::new(&cgroup.path))).chain([top.clone()]);
+        let own = std::process::id().to_string();
+        let mut processes = all.filter_map(|each| fs::read_to_string(each.join("cgroup.procs")).ok());
+        processes.any(|processes| processes.lines().any(|process| process == own))
+    }
+
     fn name(&self, directory: &Path) -> String {
         let below = directory.strip_prefix(&self.mount).unwrap_or(directory);
         format!("/{}", below.display())
@@ -155,6 +166,13 @@ mod tests {
         assert_eq!(mount_points("41 31 0:38 / /a\\040b rw - cgroup2 none rw\n"), [PathBuf::from("/a b")]);
         assert!(mount_points("32 31 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw\n").is_empty());
         assert!(Hierarchy::find().expect("cgroup v2").mount().is_dir());
+    }
+
+    #[test]
+    fn we_are_in_one_of_all_cgroups() {
+        let hierarchy = Hierarchy::find().expect("cgroup v2");
+        assert!(hierarchy.holds_us("/"));
+        assert!(!hierarchy.holds_us("/no/such/cgroup"));
     }
 
     #[test]

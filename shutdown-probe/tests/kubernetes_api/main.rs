@@ -34,7 +34,12 @@ impl Daemon {
         let (link, worker) = kube::link(settings);
         let stop = CancellationToken::new();
         tokio::spawn(worker.run(stop.clone()));
-        Self { inputs: link.inputs, events: link.events, access: link.access, _stop: stop.drop_guard() }
+        Self {
+            inputs: link.inputs,
+            events: link.events.expect("they are wanted"),
+            access: link.access,
+            _stop: stop.drop_guard(),
+        }
     }
 
     /// The next pod, or the uid of one that is gone.
@@ -316,6 +321,16 @@ async fn an_event_waits_for_a_token_that_is_not_expired() {
     assert!(status.reason.is_some_and(|reason| reason.starts_with("401 Unauthorized")));
     server.status(EVENTS, 0);
     daemon.verdict("kubernetes_own_events", "attached").await;
+}
+
+#[tokio::test]
+async fn the_last_event_is_written_before_the_end() {
+    let server = Server::start(vec![]);
+    let daemon = Daemon::of(&server);
+    server.watched().await;
+    daemon.events.send(sayable(None)).await.expect("the link is open");
+    drop(daemon);
+    written(&server, 1).await;
 }
 
 #[tokio::test]
