@@ -508,10 +508,8 @@ fn a_container_that_ends_together_with_the_daemon_is_told() {
     let journal = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let told: Vec<_> = journal.filter(|line| line["state"] == "complete").collect();
     let [told] = told.as_slice() else { panic!("one line of the journal, found in\n{said}") };
-    assert_eq!(
-        (status, &told["cause"], &told["severed_total"]),
-        (0, &"ignored_stop_signal".into(), &1.into())
-    );
+    let kill = &told["kill_signal"]["signal"];
+    assert_eq!((status, kill, &told["severed_total"]), (0, &"SIGKILL".into(), &1.into()), "{told}");
     let reasons = told["measured"]["reasons"].to_string();
     assert!(reasons.contains("the daemon was stopped while late connections could still come"), "{told}");
 }
