@@ -7,6 +7,7 @@ use crate::failure::MissingTool;
 use crate::image::Architecture;
 use crate::toolchain::{self, Toolchain};
 use anyhow::{Context as _, Result, anyhow};
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -65,10 +66,11 @@ pub fn package(context: &Context, name: &str, profile: Profile) -> Result<()> {
 pub fn static_daemon(context: &Context, architecture: Architecture) -> Result<PathBuf> {
     ebpf(context, architecture)?;
     let target = architecture.target();
+    let flags = ["-Ctarget-feature=+crt-static".to_owned()].into_iter().chain(without_places(context));
     let mut build = cargo::workspace(context, "build")?;
     build
         .args(["--package", "shutdown-probe", "--release", "--target", target])
-        .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.collect::<Vec<_>>().join("\x1f"))
         .env("SHUTDOWN_PROBE_BPF_OBJECT", context.workspace.ebpf_object(architecture));
     if architecture != Architecture::of_this_machine() {
         build.env(architecture.linker_variable(), architecture.linker());
@@ -94,7 +96,7 @@ fn ebpf(context: &Context, architecture: Architecture) -> Result<()> {
         .arg("--target-dir")
         .arg(context.workspace.ebpf_target(architecture))
         .current_dir(context.workspace.ebpf_crate())
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(architecture).join("\x1f"));
+        .env("CARGO_ENCODED_RUSTFLAGS", [flags(architecture), without_places(context)].concat().join("\x1f"));
     let object = only_program(cargo::executables(&mut build)?)?;
     publish(&object.path, &context.workspace.ebpf_object(architecture))
 }
@@ -109,6 +111,15 @@ fn complete_toolchain(context: &Context) -> Result<Toolchain> {
 fn flags(architecture: Architecture) -> Vec<String> {
     let btf = ["-C", "debuginfo=2", "-C", "link-arg=--btf"].map(String::from);
     btf.into_iter().chain(architecture_flags(architecture)).collect()
+}
+
+/// The same sources give the same bytes, wherever they lie and whoever builds them. The last that fits counts.
+fn without_places(context: &Context) -> Vec<String> {
+    let home = env::var_os("HOME").map(|home| (PathBuf::from(home), "~"));
+    let cargo = env::var_os("CARGO_HOME").map(|cargo| (PathBuf::from(cargo), "~/.cargo"));
+    let root = (context.workspace.root().to_owned(), ".");
+    let places = home.into_iter().chain(cargo).chain([root]);
+    places.map(|(place, name)| format!("--remap-path-prefix={}={name}", place.display())).collect()
 }
 
 /// Tells aya-ebpf whose registers it reads.
