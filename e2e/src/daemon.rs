@@ -3,6 +3,7 @@
 use crate::kubectl::Kubectl;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
+use std::net::IpAddr;
 use std::time::Duration;
 use zoo::api::{List, Termination};
 
@@ -31,15 +32,20 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// Of its pods that are not to end.
+    /// Of its pods that are not to end, as they stand in a URL.
     pub fn addresses(&self) -> Result<Vec<String>> {
+        let of_each = self.addresses_of_each()?;
+        let addresses: Vec<String> = of_each.into_iter().filter_map(|all| all.into_iter().next()).collect();
+        ensure!(!addresses.is_empty(), "no pod of shutdown-probe runs in namespace {NAMESPACE}");
+        Ok(addresses)
+    }
+
+    /// All addresses of each of these pods, of either family.
+    pub fn addresses_of_each(&self) -> Result<Vec<Vec<String>>> {
         let list = self.kubectl.json(&["get", "pods", "--selector", SELECTOR])?;
         let pods = list["items"].as_array().into_iter().flatten();
         let living = pods.filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
-        let addresses = living.filter_map(|pod| pod.pointer("/status/podIP").and_then(Value::as_str));
-        let addresses: Vec<String> = addresses.map(String::from).collect();
-        ensure!(!addresses.is_empty(), "no pod of shutdown-probe runs in namespace {NAMESPACE}");
-        Ok(addresses)
+        Ok(living.map(addresses_of).collect())
     }
 
     pub fn kubectl(&self) -> &Kubectl {
@@ -64,5 +70,25 @@ impl Daemon {
             all.extend(list.terminations);
         }
         Ok(all)
+    }
+}
+
+fn addresses_of(pod: &Value) -> Vec<String> {
+    let all = pod.pointer("/status/podIPs").and_then(Value::as_array).into_iter().flatten();
+    let parsed = all.filter_map(|address| address["ip"].as_str()?.parse::<IpAddr>().ok());
+    parsed
+        .map(|address| if address.is_ipv6() { format!("[{address}]") } else { address.to_string() })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_address_of_ipv6_has_brackets_in_a_url() {
+        let pod = json!({"status": {"podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]}});
+        assert_eq!(addresses_of(&pod), ["10.0.0.1", "[fd00::1]"]);
     }
 }

@@ -1,9 +1,10 @@
 //! Pods with an address of each family.
 
 use super::{Case, careless};
+use crate::daemon::Daemon;
 use crate::manifest::{Kind, Workload};
 use crate::stage::{Ending, Stage, Work};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use shutdown_probe_common::fate::Fate;
 use zoo::expect::{Cause, Disposition, Expected};
 
@@ -13,6 +14,10 @@ pub const CASES: &[Case] = &[
 ];
 
 fn dual_stack(stage: &mut Stage<'_>) -> Result<()> {
+    let daemon = Daemon::find(&stage.shared.kubectl)?;
+    for address in daemon.addresses_of_each()?.concat() {
+        daemon.get(&address, "/readyz").context("the daemon listens to both families")?;
+    }
     let web = stage.deploy_one(&Workload::node(Kind::Deployment, "exit").dual_stack())?;
     let way = stage.target_6(web)?;
     stage.idle_by(web, &way, 2)?;

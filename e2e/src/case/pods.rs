@@ -20,6 +20,8 @@ pub const CASES: &[Case] = &[
     Case::new("pre-stop-exec", "a preStop command, then a drain", pre_stop_exec),
     Case::new("host-network", "a pod on the node's network", host_network),
     Case::new("host-port", "clients that come by a port of the node", host_port),
+    Case::new("same-address", "a pod comes to the address and port of one that has just ended", same_address)
+        .alone(),
     Case::new("bare-pod", "a pod of nobody's", bare_pod),
 ];
 
@@ -165,6 +167,23 @@ fn host_port(stage: &mut Stage<'_>) -> Result<()> {
     stage.in_flight_by(web, &way, 3, &Work::Endless)?;
     stage.delete(web, &[])?;
     careless::exits(stage, web, "pod_deleted")
+}
+
+/// While clients of the first are waited for still, those of the second come to the same place.
+fn same_address(stage: &mut Stage<'_>) -> Result<()> {
+    let scaled_down = |stage: &mut Stage<'_>, name| -> Result<LifeId> {
+        let workload = Workload::node(Kind::Deployment, "exit").named(name).with("/hostNetwork", json!(true));
+        let web = stage.deploy_one(&workload)?;
+        careless::audience(stage, web)?;
+        let deployment = format!("deployment/{name}");
+        stage.end_by(&[web], &["scale", &deployment, "--replicas=0"])?;
+        Ok(web)
+    };
+    for name in ["first", "second"] {
+        let web = scaled_down(stage, name)?;
+        careless::exits(stage, web, "scaled_down")?;
+    }
+    Ok(())
 }
 
 fn bare_pod(stage: &mut Stage<'_>) -> Result<()> {
