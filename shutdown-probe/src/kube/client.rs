@@ -48,6 +48,16 @@ async fn from_file(path: &Path) -> Result<Config, String> {
     Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| named(in_words(&error)))
 }
 
+/// Whether there is an answer that asking again would not change. A token that has expired is renewed, and a server that
+/// has too much to do, or is in trouble, gets over it.
+pub fn is_final<T>(outcome: &Result<T, kube::Error>) -> bool {
+    match outcome {
+        Ok(_) => true,
+        Err(kube::Error::Api(status)) => !matches!(status.code, 401 | 429 | 500..),
+        Err(_) => false,
+    }
+}
+
 fn in_words(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |&error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

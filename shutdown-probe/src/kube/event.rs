@@ -5,7 +5,7 @@
 
 use super::Desk;
 use super::access::Need;
-use super::client::PATIENCE;
+use super::client::{PATIENCE, is_final};
 use super::owner::Owner;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
@@ -354,7 +354,7 @@ async fn write(
         let is_gone = matches!(&outcome, Err(kube::Error::Api(status)) if status.code == 404);
         if !is_gone {
             event.count = if outcome.is_ok() { count } else { event.count };
-            return is_answer(&outcome);
+            return is_final(&outcome);
         }
     }
     let event = compose(sayable, about, node);
@@ -364,23 +364,13 @@ async fn write(
     if outcome.is_ok() && written.len() < REMEMBERED {
         written.insert(key, Written { name, count: 1, at: Instant::now() });
     }
-    is_answer(&outcome)
+    is_final(&outcome)
 }
 
 /// Somebody who does not answer cannot be reached.
 async fn patient(request: impl Future<Output = Result<Event, kube::Error>>) -> Result<Event, kube::Error> {
     let late = |_| Err(kube::Error::Service("it does not answer".into()));
     tokio::time::timeout(PATIENCE, request).await.unwrap_or_else(late)
-}
-
-/// A refusal is one, too: asking again would not change it. A token that has expired is renewed, and a server that has
-/// too much to do, or is in trouble, gets over it.
-fn is_answer(outcome: &Result<Event, kube::Error>) -> bool {
-    match outcome {
-        Ok(_) => true,
-        Err(kube::Error::Api(status)) => !matches!(status.code, 401 | 429 | 500..),
-        Err(_) => false,
-    }
 }
 
 fn note(desk: &Desk, outcome: &Result<Event, kube::Error>) {

@@ -3,7 +3,7 @@
 use super::Desk;
 use super::access::Need;
 use super::change::{self, has_newer, is_superseded, of_daemon_set, of_job, of_replicas, of_stateful_set};
-use super::client::PATIENCE;
+use super::client::{PATIENCE, is_final};
 use super::killing;
 use super::owner::{Owner, controller};
 use k8s_openapi::NamespaceResourceScope;
@@ -28,6 +28,8 @@ const FRESH: Duration = Duration::from_secs(3);
 const REPLACEMENT: Duration = Duration::from_millis(1_500);
 /// How long the kubelet's Event may be on its way.
 const EVENT_DELAY: Duration = Duration::from_secs(2);
+/// How long after the first and the second attempt it is asked again.
+const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 /// How many owners are remembered.
 const OWNERS: usize = 1_024;
 /// How many Events of one pod are looked through.
@@ -125,7 +127,7 @@ pub(crate) async fn stopped(desk: &Desk, pod: &ObjectMeta) -> Option<Answer> {
     let parameters = ListParams::default().fields(&fields).limit(EVENTS);
     for delay in [Duration::ZERO, EVENT_DELAY] {
         tokio::time::sleep(delay).await;
-        let found = patient(events.list(&parameters)).await?;
+        let found = patient(|| events.list(&parameters)).await?;
         desk.access.note(Need::KubeletEvents, &found);
         let found = killing::stopped(&found.ok()?.items, &desk.clock);
         if !found.is_empty() {
@@ -157,7 +159,8 @@ async fn replicas(desk: &Desk, namespace: &str, owner: &Owner) -> Option<Replica
     tokio::time::sleep(REPLACEMENT).await;
     let siblings: Api<Pod> = Api::namespaced(desk.client.clone(), namespace);
     let selector = Selector::try_from(set.spec.selector.clone()).ok()?;
-    let found = patient(siblings.list_metadata(&ListParams::default().labels_from(&selector))).await?;
+    let parameters = ListParams::default().labels_from(&selector);
+    let found = patient(|| siblings.list_metadata(&parameters)).await?;
     desk.access.note(Need::Owners, &found);
     let is_its = |pod: &ObjectMeta| controller(pod).is_some_and(|of| of.uid == owner.uid);
     let pods = found.ok()?.items.into_iter().map(|pod| pod.metadata).filter(is_its).collect();
@@ -175,7 +178,7 @@ async fn is_replaced(desk: &Desk, namespace: &str, set: &ReplicaSet) -> Option<b
         "Rollout" => {
             let rollouts: Api<DynamicObject> =
                 Api::namespaced_with(desk.client.clone(), namespace, &rollout());
-            let found = patient(rollouts.get_metadata_opt(&owner.name)).await?;
+            let found = patient(|| rollouts.get_metadata_opt(&owner.name)).await?;
             desk.access.note(Need::Owners, &found);
             let rollout = found
                 .ok()?
@@ -201,11 +204,21 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
 {
     let api: Api<K> = Api::namespaced(desk.client.clone(), namespace);
-    let found = patient(api.get_opt(&owner.name)).await?;
+    let found = patient(|| api.get_opt(&owner.name)).await?;
     desk.access.note(Need::Owners, &found);
     Some(found.ok()?.filter(|found| found.meta().uid.as_deref() == Some(owner.uid.as_str())))
 }
 
-async fn patient<T>(request: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(PATIENCE, request).await.ok()
+/// Asks again where that may change the answer; nothing where nobody answers.
+async fn patient<T, F>(ask: impl Fn() -> F) -> Option<Result<T, kube::Error>>
+where
+    F: Future<Output = Result<T, kube::Error>>,
+{
+    for pause in AGAIN {
+        match tokio::time::timeout(PATIENCE, ask()).await {
+            Ok(answer) if is_final(&answer) => return Some(answer),
+            _ => tokio::time::sleep(pause).await,
+        }
+    }
+    tokio::time::timeout(PATIENCE, ask()).await.ok()
 }

@@ -405,6 +405,23 @@ async fn a_token_that_expired_is_named() {
 }
 
 #[tokio::test]
+async fn owners_are_asked_again_of_a_server_that_has_too_much_to_do() {
+    let server = Server::start(vec![pod("web-1")]);
+    owners(&server, "6", "7");
+    server.status(REPLICA_SET, 429);
+    let mut daemon = Daemon::of(&server);
+    daemon.pod().await;
+    server.watched().await;
+    server.event("MODIFIED", &deleted("web-1", 0));
+    daemon.pod().await;
+    while server.asked(&format!("GET {REPLICA_SET}")) == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.status(REPLICA_SET, 0);
+    assert_eq!(daemon.pod().await.change, Some(Change::NewRevision));
+}
+
+#[tokio::test]
 async fn owners_that_are_forbidden_leave_the_deletion_unexplained() {
     let server = Server::start(vec![pod("web-1")]);
     server.status(REPLICA_SET, 403);
