@@ -110,8 +110,17 @@ impl Judge<'_> {
         }
     }
 
+    /// Whether a namespace is there to stay: one that is being deleted takes no Events, and loses those it has.
+    fn stays(&self, namespace: &str) -> bool {
+        let phase = ["get", "namespace", namespace, "-o", "jsonpath={.status.phase}"];
+        self.daemon.kubectl().run(&phase).is_ok_and(|phase| phase == "Active")
+    }
+
     /// Whoever lost connections is told so where people look.
     fn events(&self, played: &Played, verdict: &mut Verdict) -> Result<()> {
+        if !self.stays(&played.namespace) {
+            return Ok(());
+        }
         let deadline = Instant::now() + TOLD;
         let losers = played.lives.iter().filter(|life| !life.ending.expected.severed.is_empty());
         let mut waiting: Vec<&str> = losers.map(|life| life.pod.name.as_str()).collect();

@@ -113,7 +113,10 @@ fn flags(architecture: Architecture) -> Vec<String> {
     btf.into_iter().chain(architecture_flags(architecture)).collect()
 }
 
-/// The same sources give the same bytes, wherever they lie and whoever builds them. The last that fits counts.
+/// Nothing of where the sources lie, and of whose they are, gets into what is built. The last that fits counts.
+///
+/// Where they lie still shows in hashes: cargo knows a crate outside its workspace, as `shutdown-probe-common` is for the
+/// eBPF side, by its path.
 fn without_places(context: &Context) -> Vec<String> {
     let home = env::var_os("HOME").map(|home| (PathBuf::from(home), "~"));
     let cargo = env::var_os("CARGO_HOME").map(|cargo| (PathBuf::from(cargo), "~/.cargo"));
