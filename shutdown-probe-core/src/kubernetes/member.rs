@@ -110,7 +110,7 @@ impl Member {
     /// Why it ends, as the API proves it.
     pub fn trigger(&self, stopped_at: KernelInstant) -> Option<Trigger> {
         let pod = self.pod()?;
-        trigger::of_pod(pod, self.removal)
+        trigger::of_pod(pod, self.removal, stopped_at)
             .or_else(|| trigger::of_container(pod, self.container()?, stopped_at))
     }
 

@@ -66,12 +66,16 @@ closed_set! {
 }
 
 closed_set! {
-    /// Why the kubelet stopped one container of a pod that goes on, as its Event says it.
+    /// Why the kubelet stopped a container of a pod that nobody deleted, as its Event says it.
     KubeletReason {
         /// "failed liveness probe".
         LivenessProbe = "liveness_probe",
         /// "failed startup probe".
         StartupProbe = "startup_probe",
+        /// It evicted the pod.
+        Evicted = "evicted",
+        /// The node began to shut down.
+        NodeShutdown = "node_shutdown",
     }
 }
 

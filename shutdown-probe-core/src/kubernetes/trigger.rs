@@ -10,7 +10,8 @@
 //! | `scaled_down` | deleted, the owner wants fewer pods, and none was made in its place |
 //! | `pod_deleted` | deleted, or gone from the API once it was over, and nothing of the above |
 //! | `liveness_failed`, `startup_failed` | not deleted; the kubelet's Event `Killing` says so |
-//! | `completed` | not deleted; all but the sidecars have ended |
+//! | `evicted`, `node_shutdown` | the same by its Events, where the pod was too quick for its status to say so |
+//! | `completed` | a sidecar, not deleted: all but the sidecars have ended |
 
 use super::pod::{Change, Container, KubeletReason, Pod};
 use crate::identity::KernelInstant;
@@ -21,6 +22,9 @@ use core::time::Duration;
 const TOLD_BEFORE: Duration = Duration::from_secs(3);
 /// A preStop hook runs between the two.
 const TOLD_AFTER: Duration = Duration::from_secs(600);
+
+/// As [`Spec::kind`](crate::report::Spec) has it.
+const SIDECAR: &str = "sidecar";
 
 /// Whether the API still has a pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,15 +38,16 @@ pub enum Removal {
     Afterwards,
 }
 
-/// Why the whole pod ends; nothing where no reason is known.
-pub fn of_pod(pod: &Pod, removal: Removal) -> Option<Trigger> {
-    if removal == Removal::WhileRunning || pod.deletion.is_some_and(|deletion| deletion.grace_seconds == 0) {
+/// Why the whole pod ends; nothing where no reason is known. `stopped_at`: what came later is not why.
+pub fn of_pod(pod: &Pod, removal: Removal, stopped_at: KernelInstant) -> Option<Trigger> {
+    let deletion = pod.deletion.filter(|deletion| deletion.began_at <= stopped_at.after(TOLD_BEFORE));
+    if removal == Removal::WhileRunning || deletion.is_some_and(|deletion| deletion.grace_seconds == 0) {
         return Some(Trigger::ForceDeleted);
     }
     let by_condition = pod.disruption.as_deref().and_then(|reason| of_disruption(reason, pod));
     let by_status = || pod.reason.as_deref().and_then(|reason| of_status(reason, pod));
     by_condition.or_else(by_status).or_else(|| {
-        let is_deleted = pod.deletion.is_some() || removal == Removal::Afterwards;
+        let is_deleted = deletion.is_some() || pod.deletion.is_none() && removal == Removal::Afterwards;
         is_deleted.then_some(match pod.change {
             Some(Change::NewRevision) => Trigger::Rollout,
             Some(Change::FewerReplicas) => Trigger::ScaledDown,
@@ -87,7 +92,9 @@ pub fn of_container(pod: &Pod, container: &Container, stopped_at: KernelInstant)
     match last.map(|stopped| stopped.why) {
         Some(KubeletReason::LivenessProbe) => Some(Trigger::LivenessFailed),
         Some(KubeletReason::StartupProbe) => Some(Trigger::StartupFailed),
-        None => pod.is_finished.then_some(Trigger::Completed),
+        Some(KubeletReason::Evicted) => Some(Trigger::Evicted),
+        Some(KubeletReason::NodeShutdown) => Some(Trigger::NodeShutdown),
+        None => (pod.is_finished && container.spec.kind == SIDECAR).then_some(Trigger::Completed),
     }
 }
 
@@ -95,6 +102,7 @@ pub fn of_container(pod: &Pod, container: &Container, stopped_at: KernelInstant)
 mod tests {
     use super::super::pod::{Deletion, Stopped};
     use super::*;
+    use crate::report::Spec;
 
     const DELETED: Option<Deletion> = Some(Deletion { began_at: KernelInstant(0), grace_seconds: 30 });
 
@@ -106,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_pod_that_lives_has_no_trigger() {
-        assert_eq!(of_pod(&Pod::default(), Removal::No), None);
+        assert_eq!(of_pod(&Pod::default(), Removal::No, KernelInstant(0)), None);
     }
 
     #[test]
@@ -155,21 +163,38 @@ mod tests {
             ),
         ];
         for (index, (edit, expected)) in table.iter().enumerate() {
-            assert_eq!(of_pod(&pod(edit), Removal::No), Some(*expected), "row {index}");
+            assert_eq!(of_pod(&pod(edit), Removal::No, KernelInstant(0)), Some(*expected), "row {index}");
         }
-        assert_eq!(of_pod(&Pod::default(), Removal::WhileRunning), Some(Trigger::ForceDeleted));
-        assert_eq!(of_pod(&Pod::default(), Removal::Afterwards), Some(Trigger::PodDeleted));
+        assert_eq!(
+            of_pod(&Pod::default(), Removal::WhileRunning, KernelInstant(0)),
+            Some(Trigger::ForceDeleted)
+        );
+        assert_eq!(of_pod(&Pod::default(), Removal::Afterwards, KernelInstant(0)), Some(Trigger::PodDeleted));
+    }
+
+    #[test]
+    fn a_deletion_that_came_later_is_not_why() {
+        let deleted = pod(|pod| pod.deletion = Some(Deletion { began_at: second(100), grace_seconds: 30 }));
+        assert_eq!(of_pod(&deleted, Removal::Afterwards, second(90)), None);
+        assert_eq!(
+            of_pod(&deleted, Removal::Afterwards, second(99)),
+            Some(Trigger::PodDeleted),
+            "dates are coarse"
+        );
+    }
+
+    fn second(second: u64) -> KernelInstant {
+        KernelInstant(second * 1_000_000_000)
     }
 
     #[test]
     fn what_is_only_a_word_proves_no_shutdown_of_the_node() {
         let deleted = pod(|pod| (pod.deletion, pod.reason) = (DELETED, Some("Terminated".into())));
-        assert_eq!(of_pod(&deleted, Removal::No), Some(Trigger::PodDeleted));
+        assert_eq!(of_pod(&deleted, Removal::No, KernelInstant(0)), Some(Trigger::PodDeleted));
     }
 
     #[test]
     fn the_kubelets_word_counts_for_the_stop_it_was_about() {
-        let second = |s: u64| KernelInstant(s * 1_000_000_000);
         let stopped = |s, why| Stopped { at: second(s), why };
         let container = Container {
             stopped: vec![
@@ -188,8 +213,12 @@ mod tests {
     #[test]
     fn a_sidecar_ends_when_the_work_is_done() {
         let finished = pod(|pod| pod.is_finished = true);
-        let of = |pod: &Pod| of_container(pod, &Container::default(), KernelInstant(0));
-        assert_eq!(of(&finished), Some(Trigger::Completed));
-        assert_eq!(of(&Pod::default()), None);
+        let of = |pod: &Pod, kind: &str| {
+            let spec = Spec { kind: kind.into(), ..Spec::default() };
+            of_container(pod, &Container { spec, ..Container::default() }, KernelInstant(0))
+        };
+        assert_eq!(of(&finished, "sidecar"), Some(Trigger::Completed));
+        assert_eq!(of(&finished, "container"), None, "something stopped it, and nobody says what");
+        assert_eq!(of(&Pod::default(), "sidecar"), None);
     }
 }

@@ -1,6 +1,8 @@
-//! Why the kubelet stopped a container of a pod that goes on: it says so in an Event of reason `Killing`.
+//! Why the kubelet stopped a container of a pod that nobody deleted: it says so in Events. Of one container in its
+//! `Killing`, of a whole pod in the pod's `Evicted` or the node's `NodeShutdown`.
 
 use super::clock::ServerClock;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use shutdown_probe_core::kubernetes::pod::{KubeletReason, Stopped};
 use std::collections::HashMap;
@@ -17,6 +19,9 @@ const WORDS: [(&str, KubeletReason); 2] = [
     ("failed startup probe", KubeletReason::StartupProbe),
 ];
 
+/// The kubelet's words about a shutdown that begins.
+const SHUTDOWN: &str = "detected shutdown event";
+
 /// Which containers of a pod were stopped, and why, by container.
 pub fn stopped(events: &[Event], clock: &ServerClock) -> HashMap<String, Vec<Stopped>> {
     let mut by_container: HashMap<String, Vec<Stopped>> = HashMap::new();
@@ -29,6 +34,28 @@ pub fn stopped(events: &[Event], clock: &ServerClock) -> HashMap<String, Vec<Sto
         stops.drain(..stops.len().saturating_sub(KEPT));
     }
     by_container
+}
+
+/// Why the kubelet ended whole pods, as these Events say it.
+pub fn of_whole_pod(events: &[Event], clock: &ServerClock) -> Vec<Stopped> {
+    let one = |event: &Event| {
+        let why = match event.reason.as_deref()? {
+            "Evicted" => KubeletReason::Evicted,
+            // It says as much when a shutdown is cancelled.
+            "NodeShutdown" if event.message.as_deref()?.contains(SHUTDOWN) => KubeletReason::NodeShutdown,
+            _ => return None,
+        };
+        Some(Stopped { at: clock.ours(said_at(event)?), why })
+    };
+    let mut stops: Vec<_> = events.iter().filter_map(one).collect();
+    stops.sort_by_key(|stopped| stopped.at);
+    stops.drain(..stops.len().saturating_sub(KEPT));
+    stops
+}
+
+fn said_at(event: &Event) -> Option<Timestamp> {
+    let fine = event.event_time.as_ref().map(|time| time.0);
+    fine.or(event.last_timestamp.as_ref().or(event.first_timestamp.as_ref()).map(|time| time.0))
 }
 
 /// Adds what is new. The kubelet repeats an Event by giving it another date: what was there before counts still.
@@ -56,9 +83,7 @@ fn one(event: &Event, clock: &ServerClock) -> Option<(String, Stopped)> {
     let (_, why) = WORDS.into_iter().find(|(words, _)| message.contains(words))?;
     let path = event.involved_object.field_path.as_deref()?;
     let container = path.rsplit_once('{')?.1.strip_suffix('}')?;
-    let fine = event.event_time.as_ref().map(|time| time.0);
-    let last = event.last_timestamp.as_ref().or(event.first_timestamp.as_ref()).map(|time| time.0);
-    Some((container.to_owned(), Stopped { at: clock.ours(fine.or(last)?), why }))
+    Some((container.to_owned(), Stopped { at: clock.ours(said_at(event)?), why }))
 }
 
 #[cfg(test)]
@@ -97,6 +122,19 @@ mod tests {
         assert_eq!(why("app"), Some(vec![KubeletReason::LivenessProbe]));
         assert_eq!(why("proxy"), Some(vec![KubeletReason::StartupProbe]));
         assert_eq!(found.len(), 2);
+    }
+
+    #[test]
+    fn a_whole_pod_ends_by_eviction_or_with_its_node() {
+        let of = |reason: &str, message: &str| {
+            let stops = of_whole_pod(&[event(reason, "", message)], &ServerClock::default());
+            stops.first().map(|stopped| stopped.why)
+        };
+        let shutdown = "Shutdown manager detected shutdown event";
+        assert_eq!(of("NodeShutdown", shutdown), Some(KubeletReason::NodeShutdown));
+        assert_eq!(of("NodeShutdown", "Shutdown manager detected shutdown cancellation"), None);
+        assert_eq!(of("Evicted", "The node was low on resource: memory."), Some(KubeletReason::Evicted));
+        assert_eq!(of("Killing", shutdown), None);
     }
 
     #[test]

@@ -32,6 +32,8 @@ const EVENT_DELAY: Duration = Duration::from_secs(2);
 const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 /// How many owners are remembered.
 const OWNERS: usize = 1_024;
+/// The namespace of Events about nodes, which are in none.
+const OF_NODES: &str = "default";
 /// How many Events of one pod are looked through.
 const EVENTS: u32 = 50;
 
@@ -122,19 +124,37 @@ pub(crate) async fn top(desk: &Desk, pod: &ObjectMeta) -> Option<Answer> {
 
 /// Why the kubelet stopped containers of this pod.
 pub(crate) async fn stopped(desk: &Desk, pod: &ObjectMeta) -> Option<Answer> {
-    let events: Api<Event> = Api::namespaced(desk.client.clone(), pod.namespace.as_deref()?);
     let fields = format!("involvedObject.uid={},reason=Killing", pod.uid.as_deref()?);
-    let parameters = ListParams::default().fields(&fields).limit(EVENTS);
     for delay in [Duration::ZERO, EVENT_DELAY] {
         tokio::time::sleep(delay).await;
-        let found = patient(|| events.list(&parameters)).await?;
-        desk.access.note(Need::KubeletEvents, &found);
-        let found = killing::stopped(&found.ok()?.items, &desk.clock);
+        let events = events(desk, pod.namespace.as_deref()?, &fields).await?;
+        let found = killing::stopped(&events, &desk.clock);
         if !found.is_empty() {
             return Some(Answer::Stopped(found));
         }
     }
     None
+}
+
+/// Why the kubelet ended this pod: it evicted it, or the node shuts down.
+pub(crate) async fn ended(desk: &Desk, node: &str, pod: &Pod) -> Option<Answer> {
+    let evicted = format!("involvedObject.uid={},reason=Evicted", pod.metadata.uid.as_deref()?);
+    let of_pod = events(desk, pod.metadata.namespace.as_deref()?, &evicted).await?;
+    let shut_down = format!("involvedObject.kind=Node,involvedObject.name={node},reason=NodeShutdown");
+    let of_node = if of_pod.is_empty() { events(desk, OF_NODES, &shut_down).await? } else { Vec::new() };
+    let stops = killing::of_whole_pod(&[of_pod, of_node].concat(), &desk.clock);
+    let containers =
+        pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten().chain(&spec.containers));
+    let found = containers.map(|container| (container.name.clone(), stops.clone())).collect();
+    (!stops.is_empty()).then_some(Answer::Stopped(found))
+}
+
+async fn events(desk: &Desk, namespace: &str, fields: &str) -> Option<Vec<Event>> {
+    let events: Api<Event> = Api::namespaced(desk.client.clone(), namespace);
+    let parameters = ListParams::default().fields(fields).limit(EVENTS);
+    let found = patient(|| events.list(&parameters)).await?;
+    desk.access.note(Need::KubeletEvents, &found);
+    Some(found.ok()?.items)
 }
 
 impl Owners {

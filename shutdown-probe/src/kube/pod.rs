@@ -90,12 +90,12 @@ fn disruption(status: &api::PodStatus) -> Option<String> {
 
 /// All containers but sidecars have ended, and none will be started again.
 fn is_finished(pod: &api::Pod) -> bool {
-    let Some(status) = &pod.status else { return false };
+    let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
+    let Some(status) = pod.status.as_ref().filter(|_| !is_to_go_on(policy)) else { return false };
     // With a reason, somebody ended it: Evicted, DeadlineExceeded and the like come before the containers' end.
     if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) && status.reason.is_none() {
         return true;
     }
-    let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
     let has_ended = |status: &api::ContainerStatus| {
         let terminated = status.state.as_ref().and_then(|state| state.terminated.as_ref());
         terminated
@@ -103,6 +103,21 @@ fn is_finished(pod: &api::Pod) -> bool {
     };
     let statuses = status.container_statuses.as_deref().unwrap_or_default();
     !statuses.is_empty() && statuses.iter().all(has_ended)
+}
+
+/// Its containers are started again, however they end.
+fn is_to_go_on(restart_policy: Option<&str>) -> bool {
+    restart_policy.unwrap_or("Always") == "Always"
+}
+
+/// A pod that is to go on for ever is over, nobody deleted it, and its status does not say why: its containers were too
+/// quick for the kubelet, which ended it.
+pub fn was_ended_by_kubelet(pod: &api::Pod) -> bool {
+    let Some(status) = &pod.status else { return false };
+    let is_over = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+    let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
+    let is_deleted = pod.metadata.deletion_timestamp.is_some();
+    is_over && !is_deleted && status.reason.is_none() && is_to_go_on(policy)
 }
 
 fn containers(pod: &api::Pod) -> Vec<Container> {

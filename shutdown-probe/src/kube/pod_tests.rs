@@ -3,6 +3,10 @@
 use super::*;
 use serde_json::{Value, json};
 
+fn object(value: &Value) -> api::Pod {
+    serde_json::from_value(value.clone()).expect("a pod of the API")
+}
+
 fn of(value: Value) -> Pod {
     let pod = serde_json::from_value(value).expect("a pod");
     translate(&pod, &Besides::default(), &ServerClock::default())
@@ -141,7 +145,9 @@ fn a_pod_is_finished_when_none_of_its_work_goes_on() {
     assert!(!of(running()).is_finished);
     let mut failed = running();
     set(&mut failed, "/status/phase", json!("Failed"));
-    assert!(of(failed.clone()).is_finished);
+    assert!(!of(failed.clone()).is_finished && was_ended_by_kubelet(&object(&failed)), "nobody wanted that");
+    set(&mut failed, "/spec/restartPolicy", json!("Never"));
+    assert!(of(failed.clone()).is_finished && !was_ended_by_kubelet(&object(&failed)));
     set(&mut failed, "/status/reason", json!("DeadlineExceeded"));
     assert!(!of(failed).is_finished, "its containers run still");
 }

@@ -9,7 +9,7 @@ use super::killing;
 use super::lookup::{self, Answer, Owners};
 use super::node_addresses;
 use super::owner::{self, Owner};
-use super::pod::{Besides, translate};
+use super::pod::{Besides, translate, was_ended_by_kubelet};
 use super::{Desk, Settings, server};
 use crate::clock::boot_now;
 use futures_util::StreamExt;
@@ -43,11 +43,14 @@ struct Known {
     told: Option<Pod>,
     /// How many questions about it are open.
     asked: usize,
+    /// The kubelet has ended it, and was asked why.
+    was_ended: bool,
 }
 
 /// The pods, and those who ask.
 struct Book {
     desk: Desk,
+    node: String,
     pods: HashMap<String, Known>,
     owners: Arc<Owners>,
     endpoints: Endpoints,
@@ -64,6 +67,7 @@ pub(crate) async fn run(desk: Desk, settings: &Settings) {
     let mut book = Book {
         endpoints: Endpoints::new(desk.clone()),
         desk,
+        node: settings.node.clone(),
         pods: HashMap::new(),
         owners: Arc::default(),
         questions: JoinSet::new(),
@@ -180,6 +184,7 @@ impl Book {
             stopped: HashMap::new(),
             told: None,
             asked: 0,
+            was_ended: false,
         });
         known.api = api;
         let is_deleted = known.api.metadata.deletion_timestamp.is_some();
@@ -190,6 +195,8 @@ impl Book {
             known.besides.deletion_heard = Some(heard);
         }
         let before = known.told.clone();
+        let is_ended_unexplained = !known.was_ended && was_ended_by_kubelet(&known.api);
+        known.was_ended |= is_ended_unexplained;
         self.say(&uid).await;
         if is_new {
             self.note_targets(&uid);
@@ -200,6 +207,10 @@ impl Book {
             self.ask_for_change(&uid);
         } else if !is_deleted && let Some(before) = before {
             self.ask_for_stops(&uid, &before);
+        }
+        if is_ended_unexplained {
+            let node = self.node.clone();
+            self.ask(&uid, |desk, _, pod| async move { lookup::ended(&desk, &node, &pod).await });
         }
     }
 

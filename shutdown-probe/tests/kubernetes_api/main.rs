@@ -10,7 +10,7 @@ use shutdown_probe::kube::event::Sayable;
 use shutdown_probe::kube::{self, Settings};
 use shutdown_probe_core::Input;
 use shutdown_probe_core::kubernetes::Pod;
-use shutdown_probe_core::kubernetes::pod::Change;
+use shutdown_probe_core::kubernetes::pod::{Change, KubeletReason};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender};
@@ -419,6 +419,25 @@ async fn owners_are_asked_again_of_a_server_that_has_too_much_to_do() {
     }
     server.status(REPLICA_SET, 0);
     assert_eq!(daemon.pod().await.change, Some(Change::NewRevision));
+}
+
+#[tokio::test]
+async fn a_pod_that_was_too_quick_for_its_status_is_explained_by_the_kubelets_events() {
+    let of_node = |reason: &str, message: &str| json!({"metadata": {}, "reason": reason, "message": message, "involvedObject": {}, "lastTimestamp": "2026-09-21T14:00:00Z"});
+    let list = |items: &[Value]| json!({"kind": "EventList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items});
+    let server = Server::start(vec![pod("web-1")]);
+    server.object(EVENTS, list(&[]));
+    let shutdown = of_node("NodeShutdown", "Shutdown manager detected shutdown event");
+    server.object("/api/v1/namespaces/default/events", list(&[shutdown]));
+    let mut daemon = Daemon::of(&server);
+    daemon.pod().await;
+    server.watched().await;
+    let mut over = pod("web-1");
+    over["status"] = json!({"phase": "Succeeded"});
+    server.event("MODIFIED", &over);
+    let explained = daemon.pod().await;
+    let why = explained.containers[0].stopped.iter().map(|stopped| stopped.why).collect::<Vec<_>>();
+    assert_eq!(why, [KubeletReason::NodeShutdown]);
 }
 
 #[tokio::test]

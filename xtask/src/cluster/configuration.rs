@@ -132,6 +132,7 @@ imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 evictionHard: {{memory.available: 100Mi, nodefs.available: 0%, imagefs.available: 0%}}
 evictionPressureTransitionPeriod: 1s
+volumeStatsAggPeriod: 5s
 shutdownGracePeriodByPodPriority:
 - {{priority: 0, shutdownGracePeriodSeconds: 60}}
 - {{priority: 1000000, shutdownGracePeriodSeconds: 15}}
