@@ -113,9 +113,9 @@ fn node_shutdown(stage: &mut Stage<'_>) -> Result<()> {
     let waited = stage.let_pass(Duration::from_secs(SLOW_SECONDS.into()));
     // Whatever came of it, the node takes pods again.
     logind.prepare_for_shutdown(false)?;
-    let daemon = stage.kubectl.within(crate::daemon::NAMESPACE);
-    daemon.run(&["rollout", "status", "daemonset/shutdown-probe", "--timeout=120s"])?;
     stage.await_nodes()?;
+    // Its controller waits longer after each pod that the node has refused, unless there is something new.
+    stage.renew_daemon()?;
     told.and(waited)?;
     let next = stage.deploy_one(&exiting("next"))?;
     careless::audience(stage, next)?;

@@ -21,7 +21,7 @@ pub const CASES: &[Case] = &[
 const PATIENCE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(300);
 /// For how long the API server remembers that it took a token.
-const REMEMBERED: Duration = Duration::from_secs(11);
+const REMEMBERED: Duration = Duration::from_secs(20);
 /// The kubelet looks after a pod's token every minute or two, and the daemon after the file once a minute.
 const RENEWED: Duration = Duration::from_secs(240);
 const ACCOUNT: &str = "serviceaccount/shutdown-probe";

@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What container logs come through: while one of them is away, their end tells nothing.
+/// What container logs come through: when one of them goes, the end of those that are followed tells nothing.
 const BEARERS_OF_LOGS: [&str; 3] = ["kube-apiserver", "kubelet", "containerd"];
 
 /// The controllers look at nodes every five seconds.
@@ -114,7 +114,9 @@ impl Stage<'_> {
     pub fn component(&mut self, action: &str, program: &str) -> Result<()> {
         let command = self.shared.component_command.as_deref();
         let command = command.context("this takes a cluster of `cargo xtask cluster up`")?;
-        self.log_ends_tell &= !BEARERS_OF_LOGS.contains(&program);
+        if BEARERS_OF_LOGS.contains(&program) {
+            self.lives.iter_mut().for_each(|life| life.log_tells = false);
+        }
         let mut words = command.split_whitespace().chain([action, program]);
         let name = words.next().context("an empty command")?;
         let status = Command::new(name).args(words).status().context("stopping or starting a program")?;

@@ -28,6 +28,8 @@ pub struct Life {
     pub workload: Workload,
     pub port: u16,
     pub log: Log,
+    /// The end of the log is the end of the container.
+    pub log_tells: bool,
     /// What writes the log.
     follower: Child,
     /// When the case did what ends it.
@@ -192,6 +194,7 @@ impl Stage<'_> {
             workload: workload.clone(),
             port: if container == APP { PORT } else { PORT + 1 },
             log: Log::new(reader)?,
+            log_tells: true,
             follower,
             acted: None,
             gone: None,

@@ -65,8 +65,6 @@ pub struct Stage<'a> {
     lives: Vec<Life>,
     clients: Vec<(LifeId, Client)>,
     gates: usize,
-    /// The end of a log is the end of its container: not while the API server is away, through which they come.
-    log_ends_tell: bool,
 }
 
 impl<'a> Stage<'a> {
@@ -78,15 +76,7 @@ impl<'a> Stage<'a> {
         }))?;
         let kubectl = shared.kubectl.within(&namespace);
         let watch = Watch::start(&kubectl)?;
-        Ok(Self {
-            shared,
-            kubectl,
-            watch,
-            lives: Vec::new(),
-            clients: Vec::new(),
-            gates: 0,
-            log_ends_tell: true,
-        })
+        Ok(Self { shared, kubectl, watch, lives: Vec::new(), clients: Vec::new(), gates: 0 })
     }
 
     fn is_interrupted(&self) -> bool {

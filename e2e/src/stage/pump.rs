@@ -102,7 +102,7 @@ impl Stage<'_> {
         let ready = self.wait_once(deadline)?;
         for life in &mut self.lives {
             life.log.drain()?;
-            if life.log.pipe().is_none() && life.gone.is_none() && self.log_ends_tell {
+            if life.log.pipe().is_none() && life.gone.is_none() && life.log_tells {
                 life.gone = Some(Instant::now());
             }
         }

@@ -74,8 +74,6 @@ closed_set! {
         StartupProbe = "startup_probe",
         /// It evicted the pod.
         Evicted = "evicted",
-        /// The node began to shut down.
-        NodeShutdown = "node_shutdown",
     }
 }
 

@@ -10,7 +10,7 @@
 //! | `scaled_down` | deleted, the owner wants fewer pods, and none was made in its place |
 //! | `pod_deleted` | deleted, or gone from the API once it was over, and nothing of the above |
 //! | `liveness_failed`, `startup_failed` | not deleted; the kubelet's Event `Killing` says so |
-//! | `evicted`, `node_shutdown` | the same by its Events, where the pod was too quick for its status to say so |
+//! | `evicted` | the same by its Event `Evicted`, where the pod was too quick for its status to say so |
 //! | `completed` | a sidecar, not deleted: all but the sidecars have ended |
 
 use super::pod::{Change, Container, KubeletReason, Pod};
@@ -93,7 +93,6 @@ pub fn of_container(pod: &Pod, container: &Container, stopped_at: KernelInstant)
         Some(KubeletReason::LivenessProbe) => Some(Trigger::LivenessFailed),
         Some(KubeletReason::StartupProbe) => Some(Trigger::StartupFailed),
         Some(KubeletReason::Evicted) => Some(Trigger::Evicted),
-        Some(KubeletReason::NodeShutdown) => Some(Trigger::NodeShutdown),
         None => (pod.is_finished && container.spec.kind == SIDECAR).then_some(Trigger::Completed),
     }
 }

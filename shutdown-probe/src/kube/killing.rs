@@ -1,5 +1,5 @@
 //! Why the kubelet stopped a container of a pod that nobody deleted: it says so in Events. Of one container in its
-//! `Killing`, of a whole pod in the pod's `Evicted` or the node's `NodeShutdown`.
+//! `Killing`, of a whole pod in `Evicted`.
 
 use super::clock::ServerClock;
 use jiff::Timestamp;
@@ -19,9 +19,6 @@ const WORDS: [(&str, KubeletReason); 2] = [
     ("failed startup probe", KubeletReason::StartupProbe),
 ];
 
-/// The kubelet's words about a shutdown that begins.
-const SHUTDOWN: &str = "detected shutdown event";
-
 /// Which containers of a pod were stopped, and why, by container.
 pub fn stopped(events: &[Event], clock: &ServerClock) -> HashMap<String, Vec<Stopped>> {
     let mut by_container: HashMap<String, Vec<Stopped>> = HashMap::new();
@@ -36,18 +33,11 @@ pub fn stopped(events: &[Event], clock: &ServerClock) -> HashMap<String, Vec<Sto
     by_container
 }
 
-/// Why the kubelet ended whole pods, as these Events say it.
-pub fn of_whole_pod(events: &[Event], clock: &ServerClock) -> Vec<Stopped> {
-    let one = |event: &Event| {
-        let why = match event.reason.as_deref()? {
-            "Evicted" => KubeletReason::Evicted,
-            // It says as much when a shutdown is cancelled.
-            "NodeShutdown" if event.message.as_deref()?.contains(SHUTDOWN) => KubeletReason::NodeShutdown,
-            _ => return None,
-        };
-        Some(Stopped { at: clock.ours(said_at(event)?), why })
-    };
-    let mut stops: Vec<_> = events.iter().filter_map(one).collect();
+/// When the kubelet evicted a pod, as these Events say it.
+pub fn evicted(events: &[Event], clock: &ServerClock) -> Vec<Stopped> {
+    let evictions = events.iter().filter(|event| event.reason.as_deref() == Some("Evicted"));
+    let one = |event| Some(Stopped { at: clock.ours(said_at(event)?), why: KubeletReason::Evicted });
+    let mut stops: Vec<_> = evictions.filter_map(one).collect();
     stops.sort_by_key(|stopped| stopped.at);
     stops.drain(..stops.len().saturating_sub(KEPT));
     stops
@@ -125,16 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_pod_ends_by_eviction_or_with_its_node() {
-        let of = |reason: &str, message: &str| {
-            let stops = of_whole_pod(&[event(reason, "", message)], &ServerClock::default());
-            stops.first().map(|stopped| stopped.why)
+    fn an_eviction_is_of_the_whole_pod() {
+        let of = |reason: &str| {
+            let stops =
+                evicted(&[event(reason, "", "The node was low on resource")], &ServerClock::default());
+            stops.iter().map(|stopped| stopped.why).collect::<Vec<_>>()
         };
-        let shutdown = "Shutdown manager detected shutdown event";
-        assert_eq!(of("NodeShutdown", shutdown), Some(KubeletReason::NodeShutdown));
-        assert_eq!(of("NodeShutdown", "Shutdown manager detected shutdown cancellation"), None);
-        assert_eq!(of("Evicted", "The node was low on resource: memory."), Some(KubeletReason::Evicted));
-        assert_eq!(of("Killing", shutdown), None);
+        assert_eq!(of("Evicted"), [KubeletReason::Evicted]);
+        assert_eq!(of("Killing"), []);
     }
 
     #[test]

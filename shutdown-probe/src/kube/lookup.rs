@@ -32,8 +32,6 @@ const EVENT_DELAY: Duration = Duration::from_secs(2);
 const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 /// How many owners are remembered.
 const OWNERS: usize = 1_024;
-/// The namespace of Events about nodes, which are in none.
-const OF_NODES: &str = "default";
 /// How many Events of one pod are looked through.
 const EVENTS: u32 = 50;
 
@@ -136,13 +134,11 @@ pub(crate) async fn stopped(desk: &Desk, pod: &ObjectMeta) -> Option<Answer> {
     None
 }
 
-/// Why the kubelet ended this pod: it evicted it, or the node shuts down.
-pub(crate) async fn ended(desk: &Desk, node: &str, pod: &Pod) -> Option<Answer> {
+/// Whether the kubelet evicted this pod.
+pub(crate) async fn ended(desk: &Desk, pod: &Pod) -> Option<Answer> {
     let evicted = format!("involvedObject.uid={},reason=Evicted", pod.metadata.uid.as_deref()?);
-    let of_pod = events(desk, pod.metadata.namespace.as_deref()?, &evicted).await?;
-    let shut_down = format!("involvedObject.kind=Node,involvedObject.name={node},reason=NodeShutdown");
-    let of_node = if of_pod.is_empty() { events(desk, OF_NODES, &shut_down).await? } else { Vec::new() };
-    let stops = killing::of_whole_pod(&[of_pod, of_node].concat(), &desk.clock);
+    let events = events(desk, pod.metadata.namespace.as_deref()?, &evicted).await?;
+    let stops = killing::evicted(&events, &desk.clock);
     let containers =
         pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten().chain(&spec.containers));
     let found = containers.map(|container| (container.name.clone(), stops.clone())).collect();

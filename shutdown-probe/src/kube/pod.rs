@@ -17,6 +17,8 @@ const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 const CONFIG_MIRROR: &str = "kubernetes.io/config.mirror";
 /// The kubelet's message of a node that shuts down, in its beginning.
 const NODE_SHUTDOWN: &str = "Pod was terminated in response to imminent node shutdown";
+/// Its words about a pod that had to make room for a critical one, in their beginning.
+const PREEMPTED: &str = "Pod was preempted by Kubelet";
 /// Programs that are shells.
 const SHELLS: &[&str] = &["sh", "ash", "bash", "dash", "busybox", "zsh"];
 
@@ -49,11 +51,9 @@ pub fn translate(pod: &api::Pod, besides: &Besides, clock: &ServerClock) -> Pod 
         node_addresses: status.map(node_addresses).unwrap_or_default(),
         grace_seconds: spec.and_then(|spec| seconds(spec.termination_grace_period_seconds)),
         deletion: deletion(pod, besides, clock),
-        disruption: status.and_then(disruption),
-        reason: status.and_then(|status| status.reason.clone()),
-        says_node_shutdown: status
-            .and_then(|status| status.message.as_deref())
-            .is_some_and(|message| message.starts_with(NODE_SHUTDOWN)),
+        disruption: status.and_then(disruption).and_then(|condition| condition.reason.clone()),
+        reason: status.and_then(reason),
+        says_node_shutdown: status.is_some_and(says_node_shutdown),
         is_finished: is_finished(pod),
         change: None,
         containers: containers(pod),
@@ -81,11 +81,27 @@ fn deletion(pod: &api::Pod, besides: &Besides, clock: &ServerClock) -> Option<De
     Some(Deletion { began_at: clock.began(dated, heard), grace_seconds })
 }
 
-/// The reason of the condition that says a pod is disrupted, where that holds.
-fn disruption(status: &api::PodStatus) -> Option<String> {
+/// The condition that says that a pod is disrupted, where that holds.
+fn disruption(status: &api::PodStatus) -> Option<&api::PodCondition> {
     let holds =
         |condition: &&api::PodCondition| condition.type_ == "DisruptionTarget" && condition.status == "True";
-    status.conditions.iter().flatten().find(holds)?.reason.clone()
+    status.conditions.iter().flatten().find(holds)
+}
+
+/// The kubelet's words on the disruption. They stay where those of the status itself are lost: a pod that exits with 0
+/// at once is `Succeeded`, without reason and message.
+fn kubelets_words(status: &api::PodStatus) -> &str {
+    disruption(status).and_then(|condition| condition.message.as_deref()).unwrap_or_default()
+}
+
+fn says_node_shutdown(status: &api::PodStatus) -> bool {
+    let own = status.message.as_deref().unwrap_or_default();
+    [own, kubelets_words(status)].iter().any(|words| words.starts_with(NODE_SHUTDOWN))
+}
+
+fn reason(status: &api::PodStatus) -> Option<String> {
+    let preempted = || kubelets_words(status).starts_with(PREEMPTED).then(|| "Preempting".to_owned());
+    status.reason.clone().or_else(preempted)
 }
 
 /// All containers but sidecars have ended, and none will be started again.
@@ -117,7 +133,8 @@ pub fn was_ended_by_kubelet(pod: &api::Pod) -> bool {
     let is_over = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
     let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
     let is_deleted = pod.metadata.deletion_timestamp.is_some();
-    is_over && !is_deleted && status.reason.is_none() && is_to_go_on(policy)
+    let is_explained = status.reason.is_some() || disruption(status).is_some();
+    is_over && !is_deleted && !is_explained && is_to_go_on(policy)
 }
 
 fn containers(pod: &api::Pod) -> Vec<Container> {

@@ -8,8 +8,7 @@ fn object(value: &Value) -> api::Pod {
 }
 
 fn of(value: Value) -> Pod {
-    let pod = serde_json::from_value(value).expect("a pod");
-    translate(&pod, &Besides::default(), &ServerClock::default())
+    translate(&object(&value), &Besides::default(), &ServerClock::default())
 }
 
 fn running() -> Value {
@@ -129,6 +128,22 @@ fn only_a_condition_that_holds_is_a_reason() {
     assert_eq!(of(pod.clone()).disruption, None);
     set(&mut pod, "/status/conditions", condition("True"));
     assert_eq!(of(pod).disruption.as_deref(), Some("EvictionByEvictionAPI"));
+}
+
+#[test]
+fn the_kubelets_words_outlast_the_status() {
+    let quick = |words: &str| {
+        let mut pod = running();
+        set(&mut pod, "/status/phase", json!("Succeeded"));
+        let condition = json!({"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": words});
+        set(&mut pod, "/status/conditions", json!([condition]));
+        assert!(!was_ended_by_kubelet(&object(&pod)), "nobody need be asked");
+        of(pod)
+    };
+    assert!(quick("Pod was terminated in response to imminent node shutdown.").says_node_shutdown);
+    let preempted = quick("Pod was preempted by Kubelet to accommodate a critical pod.");
+    assert_eq!((preempted.reason.as_deref(), preempted.says_node_shutdown), (Some("Preempting"), false));
+    assert_eq!(quick("The node was low on resource: memory.").reason, None);
 }
 
 #[test]

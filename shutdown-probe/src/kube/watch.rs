@@ -50,7 +50,6 @@ struct Known {
 /// The pods, and those who ask.
 struct Book {
     desk: Desk,
-    node: String,
     pods: HashMap<String, Known>,
     owners: Arc<Owners>,
     endpoints: Endpoints,
@@ -67,7 +66,6 @@ pub(crate) async fn run(desk: Desk, settings: &Settings) {
     let mut book = Book {
         endpoints: Endpoints::new(desk.clone()),
         desk,
-        node: settings.node.clone(),
         pods: HashMap::new(),
         owners: Arc::default(),
         questions: JoinSet::new(),
@@ -209,8 +207,7 @@ impl Book {
             self.ask_for_stops(&uid, &before);
         }
         if is_ended_unexplained {
-            let node = self.node.clone();
-            self.ask(&uid, |desk, _, pod| async move { lookup::ended(&desk, &node, &pod).await });
+            self.ask(&uid, |desk, _, pod| async move { lookup::ended(&desk, &pod).await });
         }
     }
 

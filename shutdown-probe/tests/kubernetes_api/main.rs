@@ -422,13 +422,14 @@ async fn owners_are_asked_again_of_a_server_that_has_too_much_to_do() {
 }
 
 #[tokio::test]
-async fn a_pod_that_was_too_quick_for_its_status_is_explained_by_the_kubelets_events() {
-    let of_node = |reason: &str, message: &str| json!({"metadata": {}, "reason": reason, "message": message, "involvedObject": {}, "lastTimestamp": "2026-09-21T14:00:00Z"});
-    let list = |items: &[Value]| json!({"kind": "EventList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items});
+async fn a_pod_that_was_too_quick_for_its_status_is_explained_by_the_kubelets_event() {
     let server = Server::start(vec![pod("web-1")]);
-    server.object(EVENTS, list(&[]));
-    let shutdown = of_node("NodeShutdown", "Shutdown manager detected shutdown event");
-    server.object("/api/v1/namespaces/default/events", list(&[shutdown]));
+    let evicted = json!({"metadata": {}, "reason": "Evicted", "involvedObject": {}, "lastTimestamp": "2026-09-21T14:00:00Z"});
+    let metadata = json!({"resourceVersion": "1"});
+    server.object(
+        EVENTS,
+        json!({"kind": "EventList", "apiVersion": "v1", "metadata": metadata, "items": [evicted]}),
+    );
     let mut daemon = Daemon::of(&server);
     daemon.pod().await;
     server.watched().await;
@@ -437,7 +438,7 @@ async fn a_pod_that_was_too_quick_for_its_status_is_explained_by_the_kubelets_ev
     server.event("MODIFIED", &over);
     let explained = daemon.pod().await;
     let why = explained.containers[0].stopped.iter().map(|stopped| stopped.why).collect::<Vec<_>>();
-    assert_eq!(why, [KubeletReason::NodeShutdown]);
+    assert_eq!(why, [KubeletReason::Evicted]);
 }
 
 #[tokio::test]
