@@ -50,13 +50,15 @@ pub struct Arguments {
 }
 
 /// One case of each kind, none of which plays alone: what a change has to pass.
-const CORE: [&str; 14] = [
+const CORE: [&str; 16] = [
     "delete",
     "evict",
     "scale-down",
     "rollout-exit",
     "rollout-drain",
     "rollout-stateful-set",
+    "recreate",
+    "dual-stack",
     "liveness",
     "oom",
     "crash-again",

@@ -103,8 +103,10 @@ fn node_shutdown(stage: &mut Stage<'_>) -> Result<()> {
     stage.component("stop", "kubelet")?;
     stage.component("start", "kubelet")?;
     stage.wait_for("the kubelet to listen to logind", |_| logind.has_listeners())?;
-    let web = stage.deploy_one(&exiting("web"))?;
-    let slow = Workload::command(Kind::Deployment, &["sh", "-c", "trap '' TERM; echo listening; sleep 600"]);
+    // Nobody makes them anew.
+    let bare = |name| Workload::node(Kind::Pod, "exit").named(name);
+    let web = stage.deploy_one(&bare("web"))?;
+    let slow = Workload::command(Kind::Pod, &["sh", "-c", "trap '' TERM; echo listening; sleep 600"]);
     stage.deploy(&slow.named("slow").grace(SLOW_SECONDS))?;
     careless::audience(stage, web)?;
     stage.begin_end(&[web]);
@@ -117,7 +119,7 @@ fn node_shutdown(stage: &mut Stage<'_>) -> Result<()> {
     // Its controller waits longer after each pod that the node has refused, unless there is something new.
     stage.renew_daemon()?;
     told.and(waited)?;
-    let next = stage.deploy_one(&exiting("next"))?;
+    let next = stage.deploy_one(&bare("next"))?;
     careless::audience(stage, next)?;
     stage.delete(next, &[])?;
     careless::exits(stage, next, "pod_deleted")
