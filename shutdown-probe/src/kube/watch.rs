@@ -193,7 +193,7 @@ impl Book {
             known.besides.deletion_heard = Some(heard);
         }
         let before = known.told.clone();
-        let is_ended_unexplained = !known.was_ended && was_ended_by_kubelet(&known.api);
+        let is_ended_unexplained = !is_new && !known.was_ended && was_ended_by_kubelet(&known.api);
         known.was_ended |= is_ended_unexplained;
         self.say(&uid).await;
         if is_new {

@@ -172,7 +172,7 @@ impl<A: Audience> Live<A> {
             }
             let mut told = None;
             tokio::select! {
-                () = stop.cancelled(), if deadline.is_none() => continue,
+                () = stop.cancelled(), if deadline.is_none() => {}
                 _ = turns.tick() => {}
                 input = next(&mut self.told) => told = Some(input),
                 // The kernel side wakes us when the ring is half full.
