@@ -39,8 +39,8 @@ fn judge(access: &Access, role: &Value) -> Result<()> {
     for (verb, resource) in &granted {
         ensure!(may(access, verb, resource)?, "the service account may not {verb} {resource}");
     }
-    let anybody = review(access, ANY_ACCOUNT)?;
-    let held: Rights = review(access, ACCOUNT)?.difference(&anybody).cloned().collect();
+    let anybody = all_of(access, ANY_ACCOUNT)?;
+    let held: Rights = all_of(access, ACCOUNT)?.difference(&anybody).cloned().collect();
     let beyond: Vec<_> = held.difference(&granted).collect();
     ensure!(beyond.is_empty(), "the service account may do more than its role says: {beyond:?}");
     Ok(())
@@ -50,36 +50,41 @@ fn as_account(account: &str) -> String {
     format!("--as=system:serviceaccount:{NAMESPACE}:{account}")
 }
 
-fn may(access: &Access, verb: &str, resource: &str) -> Result<bool> {
-    let mut ask = access.kubectl();
-    ask.args(["auth", "can-i", verb, resource, "--all-namespaces"]).arg(as_account(ACCOUNT));
-    let answer = ask.output().context("kubectl auth can-i")?;
-    match String::from_utf8_lossy(&answer.stdout).trim() {
-        "yes" => Ok(true),
-        "no" => Ok(false),
-        _ => anyhow::bail!("can-i {verb} {resource}: {}", String::from_utf8_lossy(&answer.stderr).trim()),
-    }
+/// What `kubectl auth can-i` asks. That itself knows no resource of which the server has no definition, and a cluster
+/// need not have Argo Rollouts.
+fn may(access: &Access, verb: &str, thing: &str) -> Result<bool> {
+    let spec = if thing.starts_with('/') {
+        json!({"nonResourceAttributes": {"verb": verb, "path": thing}})
+    } else {
+        let (resource, group) = thing.split_once('.').unwrap_or((thing, ""));
+        json!({"resourceAttributes": {"verb": verb, "resource": resource, "group": group}})
+    };
+    let status = review(access, ACCOUNT, "SelfSubjectAccessReview", "selfsubjectaccessreviews", &spec)?;
+    status["allowed"].as_bool().with_context(|| format!("no answer to whether it may {verb} {thing}"))
 }
 
 /// Everything that an account may do, by the API server's own word.
-fn review(access: &Access, account: &str) -> Result<Rights> {
-    let path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
-    let mut ask = access.kubectl();
-    ask.args(["create", "--raw", path, "-f", "-"]).arg(as_account(account));
-    let mut child = ask.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("kubectl")?;
-    let review = json!({
-        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview",
-        "spec": {"namespace": NAMESPACE},
-    });
-    child.stdin.take().context("no standard input")?.write_all(review.to_string().as_bytes())?;
-    let output = child.wait_with_output().context("kubectl")?;
-    ensure!(output.status.success(), "the API server does not say what {account} may do");
-    let answer: Value = serde_json::from_slice(&output.stdout).context("the review cannot be read")?;
-    let status = &answer["status"];
+fn all_of(access: &Access, account: &str) -> Result<Rights> {
+    let spec = json!({"namespace": NAMESPACE});
+    let status = review(access, account, "SelfSubjectRulesReview", "selfsubjectrulesreviews", &spec)?;
     ensure!(status["incomplete"] == false, "the API server does not know all that {account} may do");
     let mut rights = rights_in(&status["resourceRules"]);
     rights.extend(rights_in(&status["nonResourceRules"]));
     Ok(rights)
+}
+
+/// Asks the API server about an account, as that account.
+fn review(access: &Access, account: &str, kind: &str, resource: &str, spec: &Value) -> Result<Value> {
+    let path = format!("/apis/authorization.k8s.io/v1/{resource}");
+    let mut ask = access.kubectl();
+    ask.args(["create", "--raw", &path, "-f", "-"]).arg(as_account(account));
+    let mut child = ask.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("kubectl")?;
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec});
+    child.stdin.take().context("no standard input")?.write_all(review.to_string().as_bytes())?;
+    let output = child.wait_with_output().context("kubectl")?;
+    ensure!(output.status.success(), "the API server does not say what {account} may do");
+    let answer: Value = serde_json::from_slice(&output.stdout).context("the review cannot be read")?;
+    Ok(answer["status"].clone())
 }
 
 /// Each verb on each resource of each group, and on each path.
