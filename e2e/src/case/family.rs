@@ -1,5 +1,6 @@
 //! Pods with an address of each family.
 
+use super::pods::drains_by;
 use super::{Case, careless};
 use crate::daemon::Daemon;
 use crate::manifest::{Kind, Workload};
@@ -10,7 +11,11 @@ use zoo::expect::{Cause, Disposition, Expected};
 
 pub const CASES: &[Case] = &[
     Case::new("dual-stack", "clients of IPv4 and IPv6 lose requests of one listener", dual_stack),
-    Case::new("dual-stack-drain", "the same, and all of them get their answer", dual_stack_drain),
+    Case::new(
+        "dual-stack-drain",
+        "clients of IPv6 get their answers while the pod is going",
+        dual_stack_drain,
+    ),
 ];
 
 fn dual_stack(stage: &mut Stage<'_>) -> Result<()> {
@@ -32,15 +37,6 @@ fn dual_stack(stage: &mut Stage<'_>) -> Result<()> {
 
 fn dual_stack_drain(stage: &mut Stage<'_>) -> Result<()> {
     let web = stage.deploy_one(&Workload::node(Kind::Deployment, "drain").dual_stack())?;
-    let (gate, way) = (stage.gate(), stage.target_6(web)?);
-    stage.idle_by(web, &way, 2)?;
-    stage.in_flight_by(web, &way, 2, &gate)?;
-    stage.in_flight(web, 1, &gate)?;
-    stage.delete(web, &[])?;
-    stage.wait_for_line(web, "closed")?;
-    stage.open_gate(web, &gate)?;
-    stage.await_end(web)?;
-    let find = |found: Expected| found.signal(Disposition::Handled).drained(3);
-    stage.expect(web, Ending::exits("pod_deleted", Cause::Clean).finding(find));
-    Ok(())
+    let way = stage.target_6(web)?;
+    drains_by(stage, web, &way)
 }

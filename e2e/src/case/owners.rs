@@ -2,17 +2,15 @@
 
 use super::{Case, careless};
 use crate::manifest::{Kind, Workload};
-use crate::stage::{Ending, LifeId, Stage, Work};
+use crate::stage::{LifeId, Stage, Work};
 use anyhow::{Result, ensure};
 use serde_json::json;
-use zoo::expect::Cause;
 
 pub const CASES: &[Case] = &[
     Case::new("stateful-partition", "a partitioned rollout replaces the last pod alone", partition),
     Case::new("restart-again", "rollout restart while a rollout is going on", restart_again),
     Case::new("job-deadline", "a Job's activeDeadlineSeconds", job_deadline),
     Case::new("pod-deadline", "a pod's own activeDeadlineSeconds: the kubelet ends it", pod_deadline),
-    Case::new("cron-job", "a Job that a CronJob made has done its work", cron_job),
     Case::new("replica-set", "a ReplicaSet of its own is scaled down", replica_set),
     Case::new("recreate", "a Deployment that ends all of its pods before it makes new ones", recreate),
     Case::new("namespace-deleted", "kubectl delete namespace, with all that is in it", namespace_deleted),
@@ -63,17 +61,6 @@ fn pod_deadline(stage: &mut Stage<'_>) -> Result<()> {
     audience(stage, &[web])?;
     stage.begin_end(&[web]);
     careless::exits(stage, web, "container_stopped")
-}
-
-fn cron_job(stage: &mut Stage<'_>) -> Result<()> {
-    let workload =
-        Workload::node_that_ends(Kind::CronJob, "process.exit(0)").with("/restartPolicy", json!("Never"));
-    let web = stage.deploy_one(&workload)?;
-    stage.idle(web, 2)?;
-    stage.let_end(web)?;
-    stage.await_end(web)?;
-    stage.expect(web, Ending::by_itself("completed", Cause::Clean, 0));
-    Ok(())
 }
 
 fn replica_set(stage: &mut Stage<'_>) -> Result<()> {

@@ -6,6 +6,7 @@ use crate::stage::{Ending, LifeId, Stage, Work};
 use anyhow::Result;
 use serde_json::json;
 use shutdown_probe_common::fate::Fate;
+use zoo::client::Target;
 use zoo::expect::{Cause, Disposition, Expected};
 
 pub const CASES: &[Case] = &[
@@ -136,9 +137,15 @@ fn shell(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 fn drains(stage: &mut Stage<'_>, web: LifeId) -> Result<()> {
+    let way = stage.target(web)?;
+    drains_by(stage, web, &way)
+}
+
+/// Two idle clients, and three that get their answers while the pod is going.
+pub fn drains_by(stage: &mut Stage<'_>, web: LifeId, way: &Target) -> Result<()> {
     let gate = stage.gate();
-    stage.idle(web, 2)?;
-    stage.in_flight(web, 3, &gate)?;
+    stage.idle_by(web, way, 2)?;
+    stage.in_flight_by(web, way, 3, &gate)?;
     stage.delete(web, &[])?;
     stage.wait_for_line(web, "closed")?;
     stage.open_gate(web, &gate)?;

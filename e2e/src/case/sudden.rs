@@ -24,7 +24,8 @@ pub const CASES: &[Case] = &[
     Case::new("oom", "the container takes more memory than it may", oom),
     Case::new("crash", "it exits by itself with requests in flight", crash),
     Case::new("crash-again", "it crashes in each of two lives", crash_again),
-    Case::new("job", "a Job's pod has done its work", job),
+    Case::new("job", "a Job's pod has done its work", |stage| work_done(stage, Kind::Job)),
+    Case::new("cron-job", "the same of a Job that a CronJob made", |stage| work_done(stage, Kind::CronJob)),
 ];
 
 /// Two idle clients, three whose request is in flight, and a liveness probe that begins to fail.
@@ -104,9 +105,9 @@ fn crash_again(stage: &mut Stage<'_>) -> Result<()> {
     crashes(stage, again)
 }
 
-fn job(stage: &mut Stage<'_>) -> Result<()> {
-    let workload =
-        Workload::node_that_ends(Kind::Job, "process.exit(0)").with("/restartPolicy", json!("Never"));
+/// Its pod has done its work.
+fn work_done(stage: &mut Stage<'_>, kind: Kind) -> Result<()> {
+    let workload = Workload::node_that_ends(kind, "process.exit(0)").with("/restartPolicy", json!("Never"));
     let web = stage.deploy_one(&workload)?;
     stage.idle(web, 2)?;
     stage.let_end(web)?;
