@@ -10,6 +10,8 @@ pub const NGINX_IMAGE: &str = "localhost/shutdown-probe-nginx:dev";
 pub const PORT: u16 = 18_080;
 /// Where Services are reached.
 pub const SERVICE_PORT: u16 = 80;
+/// How Argo numbers revisions.
+pub const ROLLOUT_REVISION: &str = "rollout.argoproj.io/revision";
 /// The container that clients talk to.
 pub const APP: &str = "app";
 
@@ -22,6 +24,8 @@ pub enum Kind {
     DaemonSet,
     Job,
     CronJob,
+    /// Of Argo.
+    Rollout,
     Pod,
 }
 
@@ -34,6 +38,7 @@ impl Kind {
             Self::DaemonSet => "DaemonSet",
             Self::Job => "Job",
             Self::CronJob => "CronJob",
+            Self::Rollout => "Rollout",
             Self::Pod => "Pod",
         }
     }
@@ -42,6 +47,7 @@ impl Kind {
         match self {
             Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet => "apps/v1",
             Self::Job | Self::CronJob => "batch/v1",
+            Self::Rollout => "argoproj.io/v1alpha1",
             Self::Pod => "v1",
         }
     }
@@ -147,6 +153,24 @@ impl Workload {
         self
     }
 
+    /// The ReplicaSet that the controller of a Rollout makes for the revision of this number.
+    pub fn replica_set(&self, owner_uid: &str, revision: &str) -> Value {
+        let labels = json!({"app": self.name, "rollouts-pod-template-hash": "5d4f"});
+        let owner = json!({
+            "apiVersion": self.kind.api_version(), "kind": self.kind.as_str(), "name": self.name,
+            "uid": owner_uid, "controller": true,
+        });
+        let template = json!({"metadata": {"labels": labels}, "spec": self.pod});
+        json!({
+            "apiVersion": "apps/v1", "kind": "ReplicaSet",
+            "metadata": {
+                "name": format!("{}-5d4f", self.name), "labels": labels, "ownerReferences": [owner],
+                "annotations": {ROLLOUT_REVISION: revision},
+            },
+            "spec": {"replicas": self.replicas, "selector": {"matchLabels": labels}, "template": template},
+        })
+    }
+
     /// The object.
     pub fn object(&self) -> Value {
         let labels = json!({"app": self.name});
@@ -167,7 +191,7 @@ impl Workload {
             Kind::StatefulSet => {
                 json!({"replicas": self.replicas, "selector": selector, "serviceName": self.name, "template": template})
             }
-            Kind::Deployment | Kind::ReplicaSet => {
+            Kind::Deployment | Kind::ReplicaSet | Kind::Rollout => {
                 json!({"replicas": self.replicas, "selector": selector, "template": template})
             }
         };

@@ -1,10 +1,13 @@
 //! Controllers that end pods for reasons of their own.
 
 use super::{Case, careless};
-use crate::manifest::{Kind, Workload};
+use crate::manifest::{Kind, ROLLOUT_REVISION, Workload};
 use crate::stage::{LifeId, Stage, Work};
 use anyhow::{Result, ensure};
 use serde_json::json;
+
+/// The resource of Argo Rollouts.
+const ROLLOUTS: &str = "rollouts.argoproj.io";
 
 pub const CASES: &[Case] = &[
     Case::new("stateful-partition", "a partitioned rollout replaces the last pod alone", partition),
@@ -13,6 +16,7 @@ pub const CASES: &[Case] = &[
     Case::new("pod-deadline", "a pod's own activeDeadlineSeconds: the kubelet ends it", pod_deadline),
     Case::new("replica-set", "a ReplicaSet of its own is scaled down", replica_set),
     Case::new("recreate", "a Deployment that ends all of its pods before it makes new ones", recreate),
+    Case::new("argo-rollout", "an Argo Rollout goes over to another revision", argo_rollout).alone(),
     Case::new("namespace-deleted", "kubectl delete namespace, with all that is in it", namespace_deleted),
     Case::new("disruption-budget", "an eviction that is refused at first", disruption_budget),
     Case::new("owner-deleted", "kubectl delete deployment", owner_deleted),
@@ -75,6 +79,40 @@ fn recreate(stage: &mut Stage<'_>) -> Result<()> {
     let pods = stage.deploy(&workload.with_owner("strategy", json!({"type": "Recreate"})))?;
     audience(stage, &pods)?;
     stage.roll_out(&pods)?;
+    pods.iter().try_for_each(|pod| careless::exits(stage, *pod, "rollout"))
+}
+
+/// Its definition is in the cluster, and the case does what its controller would do.
+fn argo_rollout(stage: &mut Stage<'_>) -> Result<()> {
+    let definition = format!("customresourcedefinition/{ROLLOUTS}");
+    ensure!(
+        stage.kubectl.run(&["get", &definition]).is_err(),
+        "this cluster has Argo Rollouts: their controller would interfere"
+    );
+    stage.kubectl.apply(&json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": ROLLOUTS},
+        "spec": {
+            "group": "argoproj.io", "scope": "Namespaced", "names": {"plural": "rollouts", "kind": "Rollout"},
+            "versions": [{
+                "name": "v1alpha1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+            }],
+        },
+    }))?;
+    let played = go_over(stage, &definition);
+    // Whatever came of it, it is of the whole cluster.
+    stage.kubectl.run(&["delete", &definition])?;
+    played
+}
+
+fn go_over(stage: &mut Stage<'_>, definition: &str) -> Result<()> {
+    stage.kubectl.run(&["wait", "--for=condition=Established", definition, "--timeout=30s"])?;
+    let pods = stage.deploy(&Workload::node(Kind::Rollout, "exit").replicas(2))?;
+    audience(stage, &pods)?;
+    let newest = format!("{ROLLOUT_REVISION}=2");
+    stage.kubectl.run(&["annotate", "--overwrite", "rollout", "web", &newest])?;
+    stage.end_by(&pods, &["scale", "replicaset/web-5d4f", "--replicas=0"])?;
     pods.iter().try_for_each(|pod| careless::exits(stage, *pod, "rollout"))
 }
 

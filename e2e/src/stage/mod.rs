@@ -91,11 +91,7 @@ impl<'a> Stage<'a> {
     /// The same, for servers that say nothing: until they run.
     pub fn deploy_saying(&mut self, workload: &Workload, line: Option<&str>) -> Result<Vec<LifeId>> {
         self.kubectl.apply(&workload.object())?;
-        if workload.kind == Kind::CronJob {
-            // It is suspended: nobody can wait for its hour.
-            let from = format!("--from=cronjob/{}", workload.name);
-            self.kubectl.run(&["create", "job", "now", &from])?;
-        }
+        self.play_controller(workload)?;
         let wanted = workload.replicas;
         self.wait_for("the pods to run", |stage| stage.running(APP).len() >= wanted)?;
         let pods = self.running(APP);
@@ -105,6 +101,22 @@ impl<'a> Stage<'a> {
             lives.iter().try_for_each(|life| self.wait_for_line(*life, line))?;
         }
         Ok(lives)
+    }
+
+    /// Does what a workload's own controller would do, where that takes its time or is not there.
+    fn play_controller(&self, workload: &Workload) -> Result<()> {
+        let name = workload.name;
+        match workload.kind {
+            // It is suspended: nobody can wait for its hour.
+            Kind::CronJob => {
+                self.kubectl.run(&["create", "job", "now", &format!("--from=cronjob/{name}")]).map(|_| ())
+            }
+            Kind::Rollout => {
+                let uid = self.kubectl.run(&["get", "rollout", name, "-o", "jsonpath={.metadata.uid}"])?;
+                self.kubectl.apply(&workload.replica_set(&uid, "1"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The one pod of such a workload.
