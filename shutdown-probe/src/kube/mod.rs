@@ -14,7 +14,7 @@
 //! | `rollouts.argoproj.io` | get | the current revision of an Argo Rollout (`rollout`); clusters without Argo have none |
 //! | `jobs.batch` | get | the CronJob a Job belongs to; whether a Job was suspended |
 //! | `endpointslices.discovery.k8s.io` | list, watch | when routing learnt of an end (endpoint lag) |
-//! | `events` | list | why the kubelet stopped a container (`liveness_failed`, `startup_failed`) |
+//! | `events` | list | why the kubelet stopped a container (`liveness_failed`, `startup_failed`, `evicted`) |
 //! | `events` | create, patch | Events on pods and workloads |
 //!
 //! - [`client`]: the way to the API. [`access`]: what it allows. [`server`]: its version and its clock.
