@@ -21,6 +21,8 @@ const IN_HAND: f64 = 0.4;
 const IN_HAND_MOST: Duration = Duration::from_secs(1);
 /// How many volleys are tried to meet the server with a request in its hands.
 const VOLLEYS: u32 = 5;
+/// How often it is looked whether the last answers have come.
+const GLANCE: Duration = Duration::from_millis(2);
 /// How long before that no other request begins, beyond the time that one takes.
 const CALM: Duration = Duration::from_millis(20);
 
@@ -86,6 +88,7 @@ impl Scene<'_> {
         if let Some(status) = self.container.status() {
             return Err(io::Error::other(format!("it ended by itself before it was stopped ({status})")));
         }
+        self.await_answers().await;
         let stopped = self.strike(self.plan.signal, true).await?;
         self.ask_again();
         let (killed, shortened) = self.wait_for_end(stopped, calm).await?;
@@ -101,6 +104,16 @@ impl Scene<'_> {
             crowd.order(|orders| orders.pools_ask = false);
         }
         sleep(calm).await;
+    }
+
+    /// New connections that came before the last proxy had learned of the deletion: on a busy machine they may still
+    /// have the places of those that are to be in flight, who would wait in a queue instead.
+    async fn await_answers(&self) {
+        let Some((crowd, cost, _)) = self.load.filter(|_| self.unpublish.is_cancelled()) else { return };
+        let until = Instant::now() + cost.latency.mul_f64(2.0).min(IN_HAND_MOST);
+        while crowd.log().has_arrival_in_flight() && Instant::now() < until {
+            sleep(GLANCE).await;
+        }
     }
 
     fn ask_again(&self) {

@@ -52,7 +52,9 @@ impl Need {
             Self::Clock => "times that the API gives may be off",
             Self::Owners => "rollout and scaled_down are told as pod_deleted",
             Self::Endpoints => "endpoint lag is not measured",
-            Self::KubeletEvents => "liveness_failed, startup_failed and some of evicted are told as container_stopped",
+            Self::KubeletEvents => {
+                "liveness_failed, startup_failed and some of evicted are told as container_stopped"
+            }
             Self::OwnEvents => "no Events are written",
         }
     }

@@ -93,6 +93,11 @@ impl Log {
         self.lock().iter().filter(is_pooled).any(|one| one.ended.is_none())
     }
 
+    /// Whether somebody who asks once has no answer yet.
+    pub fn has_arrival_in_flight(&self) -> bool {
+        self.lock().iter().any(|one| one.kind == Kind::Arrival && one.ended.is_none())
+    }
+
     /// All of them.
     pub fn all(&self) -> Vec<Exchange> {
         self.lock().clone()
