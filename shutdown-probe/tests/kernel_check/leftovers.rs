@@ -66,8 +66,10 @@ fn a_terminal_that_is_closed_takes_all_with_it() {
     let check = check(&["--pre-stop", "20s"], &service);
     let words = [check.get_program()].into_iter().chain(check.get_args());
     let line: Vec<_> = words.map(|word| format!("'{}'", word.to_str().expect("UTF-8"))).collect();
+    // Whoever runs the tests by nohup(1) has them ignore it.
+    let line = format!("env --default-signal=HUP {}", line.join(" "));
     let mut terminal = Command::new("script");
-    terminal.args(["-qec", &line.join(" "), "/dev/null"]).envs(service.environment());
+    terminal.args(["-qec", &line, "/dev/null"]).envs(service.environment());
     let mut terminal = terminal.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("script(1)");
     wait_for("it never served", || listens(&service));
     terminal.kill().expect("it runs");
