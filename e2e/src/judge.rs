@@ -184,7 +184,12 @@ fn run_of(life: &PlayedLife, found: &Termination, verdict: &mut Verdict) -> Play
 fn fates_of(life: &PlayedLife, witness: &Witness, window: Window) -> Vec<Fate> {
     let fates = fates(&witness.record, witness.said, window, life.ending.expected.construction);
     let answered_since = witness.record.last_answer.is_some_and(|at| at >= life.acted);
-    if fates == [Fate::ClosedIdle] && answered_since { vec![Fate::Drained, Fate::ClosedIdle] } else { fates }
+    match fates.as_slice() {
+        [Fate::ClosedIdle] if answered_since => vec![Fate::Drained, Fate::ClosedIdle],
+        // It leaves with its answer, and the server, which is going, after it: either may be first.
+        [Fate::PeerClosed] if answered_since => vec![Fate::PeerClosed, Fate::Drained],
+        _ => fates,
+    }
 }
 
 /// It came in the window, and found somebody, or his closed door: not an empty address.

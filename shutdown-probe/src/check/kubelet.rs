@@ -90,6 +90,9 @@ impl Scene<'_> {
         }
         self.await_answers().await;
         let stopped = self.strike(self.plan.signal, true).await?;
+        if let Some((crowd, ..)) = self.load {
+            crowd.order(|orders| orders.stopped = true);
+        }
         self.ask_again();
         let (killed, shortened) = self.wait_for_end(stopped, calm).await?;
         let ended = Instant::now();

@@ -25,8 +25,10 @@ pub struct Orders {
     pub pools_ask: bool,
     /// Who lost its connection may make another: the service is published.
     pub published: bool,
-    /// The stop signal is sent: whoever is idle looks for a connection only when it needs one.
+    /// The stop signal is about to be sent: whoever is idle looks for a connection only when it needs one.
     pub stopping: bool,
+    /// It was sent: nobody of a volley makes a connection for it.
+    pub stopped: bool,
     /// Raised to have each pool's client send one request now.
     pub volley: u32,
 }
@@ -59,6 +61,7 @@ impl Crowd {
                 pools_ask: true,
                 published: true,
                 stopping: false,
+                stopped: false,
                 volley: 0,
             }),
             on_their_way: Arc::new(Semaphore::new(0)),
@@ -108,7 +111,7 @@ impl Crowd {
             let now = *orders.borrow_and_update();
             if now.volley > volley {
                 volley = now.volley;
-                if connection.is_some() || now.published || volley == 1 {
+                if connection.is_some() || now.published || !now.stopped {
                     connection = self.ask(connection.take(), Kind::Pooled, true).await;
                 } else {
                     self.on_their_way.add_permits(1);
