@@ -27,8 +27,7 @@ pub fn stopped(events: &[Event], clock: &ServerClock) -> HashMap<String, Vec<Sto
         by_container.entry(container).or_default().push(stopped);
     }
     for stops in by_container.values_mut() {
-        stops.sort_by_key(|stopped| stopped.at);
-        stops.drain(..stops.len().saturating_sub(KEPT));
+        keep_newest(stops);
     }
     by_container
 }
@@ -38,9 +37,13 @@ pub fn evicted(events: &[Event], clock: &ServerClock) -> Vec<Stopped> {
     let evictions = events.iter().filter(|event| event.reason.as_deref() == Some("Evicted"));
     let one = |event| Some(Stopped { at: clock.ours(said_at(event)?), why: KubeletReason::Evicted });
     let mut stops: Vec<_> = evictions.filter_map(one).collect();
+    keep_newest(&mut stops);
+    stops
+}
+
+fn keep_newest(stops: &mut Vec<Stopped>) {
     stops.sort_by_key(|stopped| stopped.at);
     stops.drain(..stops.len().saturating_sub(KEPT));
-    stops
 }
 
 fn said_at(event: &Event) -> Option<Timestamp> {

@@ -43,8 +43,6 @@ struct Known {
     told: Option<Pod>,
     /// How many questions about it are open.
     asked: usize,
-    /// The kubelet has ended it, and was asked why.
-    was_ended: bool,
 }
 
 /// The pods, and those who ask.
@@ -182,8 +180,8 @@ impl Book {
             stopped: HashMap::new(),
             told: None,
             asked: 0,
-            was_ended: false,
         });
+        let was_ended = was_ended_by_kubelet(&known.api);
         known.api = api;
         let is_deleted = known.api.metadata.deletion_timestamp.is_some();
         let deletion_is_news = is_deleted && known.besides.deletion_heard.is_none();
@@ -193,8 +191,7 @@ impl Book {
             known.besides.deletion_heard = Some(heard);
         }
         let before = known.told.clone();
-        let is_ended_unexplained = !is_new && !known.was_ended && was_ended_by_kubelet(&known.api);
-        known.was_ended |= is_ended_unexplained;
+        let is_ended_unexplained = !is_new && !was_ended && was_ended_by_kubelet(&known.api);
         self.say(&uid).await;
         if is_new {
             self.note_targets(&uid);
