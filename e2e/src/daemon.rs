@@ -8,7 +8,10 @@ use std::time::Duration;
 use zoo::api::{List, Termination};
 
 pub const NAMESPACE: &str = "shutdown-probe";
-const SELECTOR: &str = "app.kubernetes.io/name=shutdown-probe";
+/// Its DaemonSet, as kubectl takes it.
+pub const DAEMON_SET: &str = "daemonset/shutdown-probe";
+/// What its pods have in common.
+pub const SELECTOR: &str = "app.kubernetes.io/name=shutdown-probe";
 pub const PORT: u16 = 9464;
 /// As many as it gives.
 const TERMINATIONS: &str = "/api/v1/terminations?limit=1000";

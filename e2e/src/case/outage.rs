@@ -7,7 +7,7 @@ use crate::stage::{ClientId, Ending, LifeId, Stage, Work};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use std::time::Duration;
-use zoo::expect::{Cause, Disposition};
+use zoo::expect::Cause;
 
 pub const CASES: &[Case] = &[
     Case::new(
@@ -46,7 +46,7 @@ fn api_server_away(stage: &mut Stage<'_>) -> Result<()> {
 fn kubelet_away(stage: &mut Stage<'_>) -> Result<()> {
     let sleep = json!({"preStop": {"sleep": {"seconds": 10}}});
     let web = stage.deploy_one(&Workload::node(Kind::Deployment, "exit").with_app("lifecycle", sleep))?;
-    let clients = audience(stage, web)?;
+    let clients = careless::audience(stage, web)?;
     stage.delete(web, &[])?;
     stage.wait_until_announced(web)?;
     restart(stage, "kubelet", AWAY)?;
@@ -55,20 +55,13 @@ fn kubelet_away(stage: &mut Stage<'_>) -> Result<()> {
 
 fn runtime_away(stage: &mut Stage<'_>) -> Result<()> {
     let web = stage.deploy_one(&Workload::node(Kind::Deployment, "exit"))?;
-    let clients = audience(stage, web)?;
+    let clients = careless::audience(stage, web)?;
     stage.component("stop", "containerd")?;
     let deleted = stage.delete(web, &[]).and_then(|()| stage.let_pass(AWAY));
     // Whatever came of it, the cluster is to be used again.
     stage.component("start", "containerd")?;
     deleted?;
     ends(stage, web, &clients)
-}
-
-/// Two idle clients, and three whose request is never answered.
-fn audience(stage: &mut Stage<'_>, web: LifeId) -> Result<Vec<ClientId>> {
-    let idle = stage.idle(web, 2)?;
-    let waiting = stage.in_flight(web, 3, &Work::Endless)?;
-    Ok([idle, waiting].concat())
 }
 
 /// Stops a program of the node, and starts it again after a while, whatever happens meanwhile.
@@ -83,8 +76,7 @@ fn restart(stage: &mut Stage<'_>, program: &str, away: Duration) -> Result<()> {
 fn ends(stage: &mut Stage<'_>, web: LifeId, clients: &[ClientId]) -> Result<()> {
     stage.await_end_of(web, clients)?;
     stage.await_removal(web)?;
-    let ending = Ending::exits("pod_deleted", Cause::ExitedWithoutDrain).finding(three_lost);
-    stage.expect(web, ending.finding(|found| found.signal(Disposition::Handled)));
+    careless::expect_exit(stage, web, "pod_deleted");
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! An API that does not say what it is asked: what the kernel saw is told all the same, and what is missing is said.
 
 use super::Case;
-use crate::daemon::Daemon;
+use crate::daemon::{DAEMON_SET, Daemon, NAMESPACE};
 use crate::manifest::{Kind, Workload};
 use crate::stage::{Ending, LifeId, Stage, Work};
 use anyhow::{Context as _, Result, ensure};
@@ -26,7 +26,6 @@ const REMEMBERED: Duration = Duration::from_secs(20);
 const RENEWED: Duration = Duration::from_secs(240);
 const ACCOUNT: &str = "serviceaccount/shutdown-probe";
 const ROLE_BINDING: &str = "clusterrolebinding/shutdown-probe";
-const DAEMON_SET: &str = "daemonset/shutdown-probe";
 
 fn no_rights(stage: &mut Stage<'_>) -> Result<()> {
     let binding = as_it_was_made(stage.kubectl.json(&["get", ROLE_BINDING])?);
@@ -50,7 +49,7 @@ fn as_it_was_made(mut object: Value) -> Value {
 /// A token is of one account: not of another that has its name. The kubelet, which gives the daemon its token, asks for
 /// another when it has forgotten this one.
 fn token_refused(stage: &mut Stage<'_>) -> Result<()> {
-    let daemon = stage.kubectl.within(crate::daemon::NAMESPACE);
+    let daemon = stage.kubectl.within(NAMESPACE);
     let account = as_it_was_made(daemon.json(&["get", ACCOUNT])?);
     let pod = daemon.run(&["get", "pods", "-o", "name"])?;
     daemon.run(&["delete", ACCOUNT])?;
@@ -77,12 +76,12 @@ fn token_refused(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 fn wrong_node(stage: &mut Stage<'_>) -> Result<()> {
-    let daemon = stage.kubectl.within("shutdown-probe");
+    let daemon = stage.kubectl.within(NAMESPACE);
     daemon.run(&["set", "env", DAEMON_SET, "NODE_NAME=nowhere"])?;
-    let renewed = daemon.run(&["rollout", "status", DAEMON_SET, "--timeout=60s"]);
-    let played = renewed.and_then(|_| is_told_namelessly(stage, "kubernetes_node_name"));
+    let renewed = stage.await_daemon();
+    let played = renewed.and_then(|()| is_told_namelessly(stage, "kubernetes_node_name"));
     daemon.run(&["rollout", "undo", DAEMON_SET])?;
-    daemon.run(&["rollout", "status", DAEMON_SET, "--timeout=60s"])?;
+    stage.await_daemon()?;
     played?;
     await_verdict(stage, "kubernetes_node_name", "attached")?;
     is_told_as_usual(stage)

@@ -1,6 +1,7 @@
 //! The daemon's own pod with less than it needs: it says what is missing, and why it does not start.
 
 use super::{Case, careless};
+use crate::daemon::{DAEMON_SET, NAMESPACE, SELECTOR};
 use crate::manifest::{Kind, Workload};
 use crate::stage::Stage;
 use anyhow::{Context as _, Result, ensure};
@@ -8,9 +9,6 @@ use serde_json::{Value, json};
 
 pub const CASES: &[Case] =
     &[Case::new("least-rights", "the daemon without each of what its pod is given", least_rights).alone()];
-
-const DAEMON_SET: &str = "daemonset/shutdown-probe";
-const SELECTOR: &str = "--selector=app.kubernetes.io/name=shutdown-probe";
 
 /// Something that the pod is given.
 struct Right {
@@ -45,13 +43,9 @@ const RIGHTS: [Right; 4] = [
 ];
 
 fn least_rights(stage: &mut Stage<'_>) -> Result<()> {
-    let daemon = stage.kubectl.within(crate::daemon::NAMESPACE);
-    let template = daemon.json(&["get", DAEMON_SET])?["spec"]["template"].clone();
-    let tried = RIGHTS.iter().try_for_each(|right| is_missed(stage, right).context(right.name));
-    // Whatever came of it, the others are to be judged.
-    patch(stage, "/spec/template", &template)?;
-    daemon.run(&["rollout", "status", DAEMON_SET, "--timeout=60s"])?;
-    tried?;
+    let daemon_set = stage.kubectl.within(NAMESPACE).json(&["get", DAEMON_SET])?;
+    let template = &daemon_set["spec"]["template"];
+    RIGHTS.iter().try_for_each(|right| is_missed(stage, right, template).context(right.name))?;
     let web = stage.deploy_one(&Workload::node(Kind::Deployment, "exit"))?;
     careless::audience(stage, web)?;
     stage.delete(web, &[])?;
@@ -59,14 +53,14 @@ fn least_rights(stage: &mut Stage<'_>) -> Result<()> {
 }
 
 fn patch(stage: &Stage<'_>, path: &str, value: &Value) -> Result<()> {
-    let daemon = stage.kubectl.within(crate::daemon::NAMESPACE);
+    let daemon = stage.kubectl.within(NAMESPACE);
     let patch = json!([{"op": "replace", "path": path, "value": value}]).to_string();
     daemon.run(&["patch", DAEMON_SET, "--type=json", "--patch", &patch]).map(|_| ())
 }
 
-fn is_missed(stage: &mut Stage<'_>, right: &Right) -> Result<()> {
-    let daemon = stage.kubectl.within(crate::daemon::NAMESPACE);
-    let template = daemon.json(&["get", DAEMON_SET])?["spec"]["template"].clone();
+/// Whatever comes of it, the daemon has its pod's template again.
+fn is_missed(stage: &mut Stage<'_>, right: &Right, template: &Value) -> Result<()> {
+    let daemon = stage.kubectl.within(NAMESPACE);
     patch(stage, &format!("/spec/template/spec/containers/0/{}", right.field), &(right.value)())?;
     let mut pod = None;
     let failed = stage.wait_for("the daemon to fail", |stage| {
@@ -74,17 +68,18 @@ fn is_missed(stage: &mut Stage<'_>, right: &Right) -> Result<()> {
         pod.is_some()
     });
     let said = pod.map(|pod| daemon.run(&["logs", &pod]));
-    patch(stage, "/spec/template", &template)?;
+    patch(stage, "/spec/template", template)?;
+    stage.await_daemon()?;
     failed?;
     let said = said.context("no pod failed")??;
     ensure!(said.contains(right.said), "it is to say {:?}, found:\n{said}", right.said);
-    daemon.run(&["rollout", "status", DAEMON_SET, "--timeout=60s"]).map(|_| ())
+    Ok(())
 }
 
 /// A pod of the daemon's that is not to end, and that has ended with an error.
 fn failing_pod(stage: &Stage<'_>) -> Option<String> {
-    let daemon = stage.kubectl.within(crate::daemon::NAMESPACE);
-    let pods = daemon.json(&["get", "pods", SELECTOR]).ok()?;
+    let daemon = stage.kubectl.within(NAMESPACE);
+    let pods = daemon.json(&["get", "pods", "--selector", SELECTOR]).ok()?;
     let has_failed = |pod: &&Value| {
         let ends = ["state", "lastState"].into_iter().filter_map(|state| {
             pod.pointer(&format!("/status/containerStatuses/0/{state}/terminated/exitCode"))

@@ -1,13 +1,13 @@
 //! How long it takes from `kubectl apply` until the daemon can be scraped.
 
 use super::Bench;
+use crate::daemon::DAEMON_SET;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(20);
-const DAEMON_SET: &str = "daemonset/shutdown-probe";
 
 /// The DaemonSet is taken away and given back as it was. The image is on the node.
 pub fn measure(bench: &Bench<'_>) -> Result<Duration> {

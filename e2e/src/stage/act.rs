@@ -1,6 +1,7 @@
 //! What ends pods.
 
 use super::{LifeId, Stage};
+use crate::daemon::{DAEMON_SET, NAMESPACE};
 use crate::manifest::IMAGE;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
@@ -144,9 +145,14 @@ impl Stage<'_> {
 
     /// Replaces the daemon's pods, and waits until the new ones observe.
     pub fn renew_daemon(&mut self) -> Result<()> {
-        let daemon = self.kubectl.within("shutdown-probe");
-        daemon.run(&["rollout", "restart", "daemonset/shutdown-probe"])?;
-        daemon.run(&["rollout", "status", "daemonset/shutdown-probe", "--timeout=60s"]).map(|_| ())
+        self.kubectl.within(NAMESPACE).run(&["rollout", "restart", DAEMON_SET])?;
+        self.await_daemon()
+    }
+
+    /// Waits until the daemon's pods are as its DaemonSet says, and observe.
+    pub fn await_daemon(&self) -> Result<()> {
+        let status = ["rollout", "status", DAEMON_SET, "--timeout=60s"];
+        self.kubectl.within(NAMESPACE).run(&status).map(|_| ())
     }
 
     /// Waits until Kubernetes has announced the end of a life's pod.
