@@ -51,7 +51,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<()> {
     );
     let alerts = alerts(&source)?;
     runbooks(&alerts, &context.workspace.root().join("docs/runbooks"))?;
-    fires(&alerts, &read(&directory.join("tests.yaml"))?)?;
+    let tests = read(&directory.join("tests.yaml"))?;
+    fires(&alerts, &tests)?;
+    ordered(&source, &tests)?;
     let promtool = || {
         let mut promtool = Command::new("promtool");
         promtool.current_dir(&directory);
@@ -125,6 +127,20 @@ fn fires(alerts: &[(String, String)], tests: &str) -> Result<()> {
     Ok(())
 }
 
+/// The tests evaluate every group in its order: one that `group_eval_order` omits, promtool puts anywhere.
+fn ordered(rules: &str, tests: &str) -> Result<()> {
+    let rules: Value = serde_saphyr::from_str(rules).context("rules.yaml")?;
+    let tests: Value = serde_saphyr::from_str(tests).context("tests.yaml")?;
+    let groups: Vec<&Value> =
+        rules["groups"].as_array().into_iter().flatten().map(|group| &group["name"]).collect();
+    let order: Vec<&Value> = tests["group_eval_order"].as_array().into_iter().flatten().collect();
+    ensure!(
+        order == groups,
+        "tests.yaml: group_eval_order is {order:?}, the groups of rules.yaml are {groups:?}"
+    );
+    Ok(())
+}
+
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| path.display().to_string())
 }
@@ -154,5 +170,14 @@ mod tests {
     #[test]
     fn the_object_contains_the_rules() {
         assert!(object_of("groups:\n\n  - name: x\n").ends_with("spec:\n  groups:\n\n    - name: x\n"));
+    }
+
+    #[test]
+    fn the_groups_are_evaluated_in_their_order() {
+        let rules = "groups: [{name: records}, {name: alerts}]\n";
+        assert!(ordered(rules, "group_eval_order: [records, alerts]\n").is_ok());
+        assert!(ordered(rules, "group_eval_order: [alerts, records]\n").is_err());
+        assert!(ordered(rules, "group_eval_order: [records]\n").is_err());
+        assert!(ordered(rules, "tests: []\n").is_err());
     }
 }
