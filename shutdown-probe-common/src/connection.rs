@@ -79,6 +79,12 @@ pub mod flag {
     pub const OPAQUE: u32 = 1 << 9;
     /// The kernel gave it up: a timeout, or an administrator's abort. No process closed it.
     pub const KERNEL_ABORT: u32 = 1 << 10;
+    /// It ended well, but not all that it had written was acknowledged: what becomes of the rest is told, too.
+    pub const UNDER_WAY: u32 = 1 << 11;
+    /// Some of that was not even sent yet when it ended.
+    pub const UNSENT: u32 = 1 << 12;
+    /// Some of that was never sent, and finds no way any more.
+    pub const STRANDED: u32 = 1 << 13;
 }
 
 /// Everything known of a connection at the moment it leaves ESTABLISHED or CLOSE_WAIT by our doing,

@@ -82,6 +82,11 @@ impl Fate {
         }
     }
 
+    /// Whether the server let it go with nothing left to do, as far as is known at that moment.
+    pub const fn ended_well(self) -> bool {
+        matches!(self, Self::Drained | Self::ClosedIdle)
+    }
+
     /// Whether the shutdown cost the client something.
     pub const fn is_severed(self) -> bool {
         self.was_in_servers_hands()

@@ -63,7 +63,10 @@ fn for_cause(cause: Cause, trigger: Trigger, last_late: Option<f64>) -> Vec<Stri
             "Use the server's graceful stop (GOAWAY), and limit the age of connections."
         }
         Cause::SidecarGoneFirst => "Make the proxy a native sidecar, so that it ends after the application.",
-        Cause::NetworkWithdrawn => "Look at the CNI plugin: it removed the network of a pod that still ran.",
+        Cause::NetworkWithdrawn => {
+            "Exit a few seconds after the last answer: what is still being sent when a pod's last container ends is \
+             lost with its network. Or wait for the client's FIN before closing (lingering close, SO_LINGER)."
+        }
         Cause::Clean => return Vec::new(),
     };
     vec![advice.to_owned()]

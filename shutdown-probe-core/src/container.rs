@@ -5,7 +5,7 @@
 
 use crate::command::Labels;
 use crate::engine::Settings;
-use crate::identity::{ContainerId, KernelInstant, ProcessId};
+use crate::identity::{ContainerId, KernelInstant, ProcessId, SocketCookie};
 use crate::input::{Connection, ProcessExited, Sender, Signal};
 use crate::kubernetes::cgroup_path::{Place, place};
 use crate::kubernetes::{Member, Pod};
@@ -100,6 +100,11 @@ impl Container {
         member.note_removal(removed, self.main.is_some() || self.populated);
         self.in_termination(|termination| termination.changed = true);
         self.announce(at);
+    }
+
+    /// Whether its pod's network was removed: the kubelet lets the API forget a pod once that is done.
+    pub fn network_is_gone(&self) -> bool {
+        self.member.as_ref().is_some_and(Member::network_is_gone)
     }
 
     /// Its pod is to go: what happens from now on belongs to its end, if it runs. One that the API does not list may
@@ -374,6 +379,15 @@ impl Container {
             termination.revised(connection);
         } else if let Some(loss) = self.early.iter_mut().find(|loss| loss.cookie == connection.cookie) {
             *loss = connection.clone();
+        }
+    }
+
+    /// Nothing is under way any more to the peer of a connection that ended.
+    pub fn connection_settled(&mut self, cookie: SocketCookie) {
+        if let Some(termination) = &mut self.termination {
+            termination.settled(cookie);
+        } else if let Some(early) = self.early.iter_mut().find(|early| early.cookie == cookie) {
+            early.under_way = false;
         }
     }
 

@@ -90,6 +90,24 @@ pub enum Input {
         /// The fate it had.
         previous: FateName,
     },
+    /// Nothing is under way any more to the peer of a connection that ended: it has acknowledged everything, or given up.
+    ConnectionSettled {
+        /// When.
+        at: KernelInstant,
+        /// Whose.
+        container: ContainerId,
+        /// Which.
+        cookie: SocketCookie,
+    },
+    /// Some of what was under way was never sent, and the kernel finds no way to the peer any more.
+    ConnectionStranded {
+        /// When.
+        at: KernelInstant,
+        /// Whose.
+        container: ContainerId,
+        /// Which.
+        cookie: SocketCookie,
+    },
     /// A connection attempt was answered by RST.
     Refused {
         /// When.
@@ -333,6 +351,12 @@ pub struct Connection {
     pub response_bytes: u64,
     /// Written and never acknowledged, in bytes.
     pub undelivered_bytes: u32,
+    /// They are still under way: what becomes of them is told, too.
+    #[serde(default)]
+    pub under_way: bool,
+    /// Some of them were not even sent yet.
+    #[serde(default)]
+    pub unsent: bool,
     /// What its protocol says.
     #[serde(default)]
     pub framed: Framed,

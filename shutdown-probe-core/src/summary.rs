@@ -74,7 +74,7 @@ fn why(report: &Termination) -> String {
         Cause::StreamWithoutGoaway => "it cut long-lived streams without telling the clients".to_owned(),
         Cause::SidecarGoneFirst => "the pod's proxy ended before the application".to_owned(),
         Cause::NetworkWithdrawn => {
-            "the pod's network was removed before the application had ended".to_owned()
+            "its network was removed while answers were still being sent to clients".to_owned()
         }
         Cause::Clean => clean(report, stop),
     }

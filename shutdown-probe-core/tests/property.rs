@@ -57,6 +57,8 @@ fn connection() -> impl Strategy<Value = Connection> {
                 response_bytes: bytes.into(),
                 framed: Framed::default(),
                 undelivered_bytes: bytes,
+                under_way: bytes % 3 == 0,
+                unsent: bytes % 2 == 0,
             }
         },
     )
@@ -135,6 +137,12 @@ fn input() -> impl Strategy<Value = Input> {
         5 => connection().prop_map(Input::ConnectionEnded),
         2 => (connection(), fate())
             .prop_map(|(connection, previous)| Input::ConnectionRevised { connection, previous }),
+        1 => (at(), container(), 1..20_u64).prop_map(|(at, container, cookie)| {
+            Input::ConnectionSettled { at, container, cookie: SocketCookie(cookie) }
+        }),
+        1 => (at(), container(), 1..20_u64).prop_map(|(at, container, cookie)| {
+            Input::ConnectionStranded { at, container, cookie: SocketCookie(cookie) }
+        }),
         1 => (at(), container(), address(), address())
             .prop_map(|(at, container, local, peer)| Input::Refused { at, container, local, peer }),
         1 => (at(), container(), process(), address(), any::<(bool, bool)>()).prop_map(

@@ -1,6 +1,7 @@
 //! Scripts of whole terminations: inputs, then exactly what is reported.
 
 mod changes;
+mod delivery;
 mod listed;
 mod pods;
 mod script;

@@ -20,6 +20,8 @@ pub enum Desk {
     ResetSent,
     ResetSentV4,
     ResetSentV6,
+    Retransmission,
+    WindowProbe,
     ExistingListeners,
     ExistingConnections,
 }

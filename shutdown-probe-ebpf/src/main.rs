@@ -23,7 +23,7 @@ use aya_ebpf::macros::{btf_tracepoint, fentry, fexit, raw_tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, FExitContext, RawTracePointContext};
 use core::ffi::c_void;
 use desk::Desk;
-use hook::{cgroup, existing, narrate, payload, process, read, reset, signal, state};
+use hook::{cgroup, delivery, existing, narrate, payload, process, read, reset, signal, state};
 use kernel::{Cgroup, Message, Packet, Sock, Task};
 
 #[btf_tracepoint(function = "cgroup_mkdir")]
@@ -174,6 +174,30 @@ fn tcp_reset_sent_v4(ctx: FEntryContext) -> i32 {
 #[fentry(function = "tcp_v6_send_reset")]
 fn tcp_reset_sent_v6(ctx: FEntryContext) -> i32 {
     reset::sent(Desk::ResetSentV6, ctx.as_ptr(), None);
+    0
+}
+
+/// For kernels that trace what became of it.
+#[btf_tracepoint(function = "tcp_retransmit_skb")]
+fn tcp_retransmitted(ctx: BtfTracePointContext) -> i32 {
+    delivery::attempted(Desk::Retransmission, Sock::new(ctx.arg(0)), ctx.arg(2));
+    0
+}
+
+/// For kernels that trace successes only.
+#[fexit(function = "tcp_retransmit_skb")]
+fn tcp_retransmission_returned(ctx: FExitContext) -> i32 {
+    if let Ok(outcome) = ctx.ret::<i32>() {
+        delivery::attempted(Desk::Retransmission, Sock::new(ctx.arg(0)), outcome);
+    }
+    0
+}
+
+#[fexit(function = "tcp_write_wakeup")]
+fn tcp_window_probe_returned(ctx: FExitContext) -> i32 {
+    if let Ok(outcome) = ctx.ret::<i32>() {
+        delivery::attempted(Desk::WindowProbe, Sock::new(ctx.arg(0)), outcome);
+    }
     0
 }
 

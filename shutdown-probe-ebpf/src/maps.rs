@@ -72,7 +72,7 @@ pub struct Socket {
     pub role: Cell<u8>,
     /// A `Fate`, or [`OPEN`].
     pub fate: Cell<u8>,
-    /// Whether it ended inside a termination: 0 or 1.
+    /// Whether its end was told: 0 or 1.
     pub narrated: Cell<u8>,
     /// Explicit padding.
     pub reserved: u8,
@@ -93,6 +93,12 @@ impl Socket {
     #[inline(always)]
     pub fn set(&self, flag: u32) {
         self.flags.set(self.flags.get() | flag);
+    }
+
+    /// Clears this bit of its flags.
+    #[inline(always)]
+    pub fn unset(&self, flag: u32) {
+        self.flags.set(self.flags.get() & !flag);
     }
 
     /// Whether this bit of its flags is set.

@@ -197,6 +197,8 @@ fn connection(it: &record::ConnectionRecord) -> Result<Input, UnknownValue> {
             unread_bytes: it.evidence.unread,
             response_bytes: response_bytes(&it.evidence),
             undelivered_bytes: it.evidence.undelivered,
+            under_way: it.evidence.has(flag::UNDER_WAY),
+            unsent: it.evidence.has(flag::UNSENT),
             framed: framed(&it.evidence, fate.0),
         })
     };
@@ -206,6 +208,16 @@ fn connection(it: &record::ConnectionRecord) -> Result<Input, UnknownValue> {
         connection_event::REVISED => Input::ConnectionRevised {
             connection: described(fate(it.fate)?)?,
             previous: fate(it.previous_fate)?,
+        },
+        connection_event::SETTLED => Input::ConnectionSettled {
+            at: at(&it.header),
+            container: container(&it.header),
+            cookie: SocketCookie(it.cookie),
+        },
+        connection_event::STRANDED => Input::ConnectionStranded {
+            at: at(&it.header),
+            container: container(&it.header),
+            cookie: SocketCookie(it.cookie),
         },
         other => return Err(UnknownValue { field: "event", value: other.into() }),
     })

@@ -21,6 +21,7 @@ pub enum Cause {
     AcceptQueueDropped,
     KeepaliveRace,
     StreamWithoutGoaway,
+    NetworkWithdrawn,
     Clean,
 }
 
@@ -41,6 +42,7 @@ impl Cause {
             Self::AcceptQueueDropped => "accept_queue_dropped",
             Self::KeepaliveRace => "keepalive_race",
             Self::StreamWithoutGoaway => "stream_without_goaway",
+            Self::NetworkWithdrawn => "network_withdrawn",
             Self::Clean => "clean",
         }
     }
@@ -131,6 +133,12 @@ impl Expected {
     /// Requests follow each other without pause: how many are lost is chance, which ones is not.
     pub fn racing(mut self) -> Self {
         self.construction.racing = true;
+        self
+    }
+
+    /// The server's network goes with it: who gives up later waited for what could not come any more.
+    pub fn network_goes(mut self) -> Self {
+        self.construction.network_goes = true;
         self
     }
 

@@ -40,12 +40,19 @@ pub struct Construction {
     /// Requests follow each other without pause, so that nobody can say on which side of the server's
     /// last read one arrived: lost is lost, by whichever name.
     pub racing: bool,
+    /// The server's network is removed once it is gone.
+    pub network_goes: bool,
 }
 
 impl Construction {
     /// Nothing is left to the case: an accepting server that reads what it is sent.
-    pub const PLAIN: Self =
-        Self { unread: Fate::UnreadRequest, opaque: false, hostile: false, racing: false };
+    pub const PLAIN: Self = Self {
+        unread: Fate::UnreadRequest,
+        opaque: false,
+        hostile: false,
+        racing: false,
+        network_goes: false,
+    };
 }
 
 /// The fates of which the daemon may find one.
@@ -72,6 +79,12 @@ pub fn fates(record: &Record, said: Said, window: Window, construction: Construc
             vec![Fate::PeerClosed, Fate::Drained, Fate::ClosedIdle]
         }
         Some((_, End::Left)) if record.outstanding() == 0 => vec![Fate::PeerClosed],
+        // The answer was written, and its end never came: nobody was there any more to send it.
+        Some((at, End::Left))
+            if construction.network_goes && at > window.gone && said.answers > record.answered =>
+        {
+            vec![Fate::UndeliveredResponse]
+        }
         // It left with a request open: on the wire one that gave up and one that waits look alike.
         Some((_, End::Left)) => vec![Fate::NotMeasured, Fate::PeerClosed],
         Some((_, End::Fin | End::Reset)) => {
@@ -182,6 +195,19 @@ mod tests {
         assert_eq!(fates(&record, Said::default(), window, Construction::PLAIN), [Fate::UnreadRequest]);
         let queued = Construction { unread: Fate::NeverAccepted, ..Construction::PLAIN };
         assert_eq!(fates(&record, Said::default(), window, queued), [Fate::NeverAccepted]);
+    }
+
+    #[test]
+    fn whoever_gives_up_when_the_network_is_gone_has_lost_what_was_written() {
+        let window = window();
+        let mut record = record(window, 1, 0, End::Left);
+        let said = Said { reads: 1, answers: 1, answered: Some(window.begin) };
+        let construction = Construction { network_goes: true, ..Construction::PLAIN };
+        let gave_up = vec![Fate::NotMeasured, Fate::PeerClosed];
+        assert_eq!(fates(&record, said, window, construction), gave_up, "while there was a server");
+        record.end = Some((window.gone + Duration::from_millis(1), End::Left));
+        assert_eq!(fates(&record, said, window, construction), [Fate::UndeliveredResponse]);
+        assert_eq!(fates(&record, said, window, Construction::PLAIN), gave_up);
     }
 
     #[test]

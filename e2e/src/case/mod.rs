@@ -6,6 +6,7 @@ mod deletion;
 mod displaced;
 mod family;
 mod hooks;
+mod network;
 mod outage;
 mod owners;
 mod plugin;
@@ -45,7 +46,7 @@ impl Case {
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    let pods = [pods::CASES, company::CASES, hooks::CASES, owners::CASES, family::CASES];
+    let pods = [pods::CASES, company::CASES, hooks::CASES, owners::CASES, family::CASES, network::CASES];
     let others = [
         deletion::CASES,
         displaced::CASES,

@@ -56,6 +56,11 @@ impl Stage<'_> {
         self.settle(life)
     }
 
+    /// Whether its last process is gone: its log has an end. Others of its pod may go on.
+    pub fn is_gone(&self, life: LifeId) -> bool {
+        self.life(life).gone.is_some()
+    }
+
     /// Whether the container has said this.
     pub fn says(&self, life: LifeId, text: &str) -> bool {
         self.life(life).log.says(text)

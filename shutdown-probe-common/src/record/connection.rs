@@ -12,6 +12,10 @@ pub mod connection_event {
     pub const ENDED: u8 = 2;
     /// What came after the end changed its fate from `previous_fate` to `fate`.
     pub const REVISED: u8 = 3;
+    /// Nothing is under way to the peer any more: it has acknowledged everything, or given up.
+    pub const SETTLED: u8 = 4;
+    /// Some of what is under way was never sent, and the kernel finds no way to the peer any more.
+    pub const STRANDED: u8 = 5;
 }
 
 /// Something happened to a connection. Sent inside a termination, and for connections that a dying

@@ -21,7 +21,6 @@ impl Engine {
             let termination = self.containers.get_mut(&id).and_then(|it| it.termination.as_mut());
             if let Some(termination) = termination.filter(|it| it.confirmed && it.empty_at.is_some()) {
                 termination.cut_linger();
-                self.settle(id);
                 self.complete(id);
             }
         }

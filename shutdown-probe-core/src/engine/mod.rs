@@ -161,7 +161,6 @@ impl Engine {
             _ => false,
         };
         if is_over && begins_anew {
-            self.settle(id);
             self.complete(id);
         }
     }
@@ -211,11 +210,11 @@ impl Engine {
         }
         let report = due.report.take_if(|at| *at <= now).is_some();
         let settle = due.settle.take_if(|at| *at <= now).is_some();
-        let complete = is_due(due.complete, now);
+        if is_due(due.complete, now) {
+            return self.complete(id);
+        }
         self.settle(id);
-        if complete {
-            self.complete(id);
-        } else if report || settle {
+        if report || settle {
             self.report(id, State::InProgress);
         }
     }
@@ -256,6 +255,11 @@ impl Engine {
     /// Nothing more can come.
     fn complete(&mut self, id: ContainerId) {
         self.due.remove(&id);
+        if let Some(container) = self.containers.get_mut(&id) {
+            let network_is_gone = container.network_is_gone();
+            container.in_termination(|termination| termination.conclude_deliveries(network_is_gone));
+        }
+        self.settle(id);
         let Some(container) = self.containers.get_mut(&id) else { return };
         let labels = container.labels();
         let subject = container.subject(&self.settings);
@@ -373,6 +377,8 @@ fn subject_of(input: &Input) -> Option<(ContainerId, KernelInstant)> {
         | Input::ProcessEntered { at, container, .. }
         | Input::OomVictim { at, container, .. }
         | Input::SignalDelivered { at, container, .. }
+        | Input::ConnectionSettled { at, container, .. }
+        | Input::ConnectionStranded { at, container, .. }
         | Input::Refused { at, container, .. }
         | Input::Listener { at, container, .. }
         | Input::Counters { at, container, .. } => (*container, *at),
@@ -402,6 +408,10 @@ fn apply(container: &mut Container, input: Input, origin: Origin) {
         Input::Signal(signal) => container.signal(signal),
         Input::ConnectionEnded(connection) => container.connection_ended(&connection),
         Input::ConnectionRevised { connection, .. } => container.connection_revised(&connection),
+        Input::ConnectionSettled { cookie, .. } => container.connection_settled(cookie),
+        Input::ConnectionStranded { at, cookie, .. } => {
+            container.in_termination(|termination| termination.stranded(at, cookie));
+        }
         Input::Listener { at, process, local, open, by_death, .. } => {
             container.listener(at, process, local, open, by_death);
         }

@@ -49,6 +49,13 @@ impl Member {
         };
     }
 
+    /// Whether its pod had a network of its own and the kubelet has removed it, before it let the API forget the pod. One
+    /// that was forgotten by force may be running.
+    pub fn network_is_gone(&self) -> bool {
+        let shares_node = |container: &Container| container.spec.host_network;
+        self.removal == Removal::Afterwards && !self.container().is_none_or(shares_node)
+    }
+
     /// Whether the API has a container with its id.
     pub fn is_listed(&self) -> bool {
         self.name.is_some()

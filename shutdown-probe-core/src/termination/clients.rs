@@ -31,6 +31,7 @@ impl Termination {
             return;
         }
         self.changed = true;
+        self.deliveries.follow(connection);
         let fate = connection.fate.0;
         if connection.role == Role::Server {
             if connection.accepted {
@@ -55,6 +56,7 @@ impl Termination {
             || (!self.is_over_for(connection) && self.is_shutting_down());
         if is_ours && self.ledger.revised(connection) {
             self.changed = true;
+            self.deliveries.settle(connection.cookie);
             if connection.fate.0.is_severed() {
                 self.timeline.severed(connection.at, connection.fate.0, connection.peer);
             }

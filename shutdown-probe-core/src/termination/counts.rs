@@ -35,7 +35,11 @@ impl Termination {
 
     /// Drained connections, once nothing can change their fate but the rare revision.
     fn take_drained(&mut self) -> u64 {
-        if self.cause_is_known() { self.take(Fate::Drained) } else { 0 }
+        if !self.cause_is_known() {
+            return 0;
+        }
+        let under_way = self.deliveries.count(Fate::Drained);
+        self.take_up_to(Fate::Drained, self.ledger.total(Fate::Drained).saturating_sub(under_way))
     }
 
     /// Late arrivals since this was last asked.
@@ -52,12 +56,12 @@ impl Termination {
             if fate.was_in_servers_hands() && !cause_is_known {
                 continue;
             }
-            let count = self.take(fate);
-            let streams = self.take_streams_cut(fate).min(count);
-            if streams > 0 {
-                news.push((fate, Cause::StreamWithoutGoaway, streams));
+            let mut count = self.take(fate);
+            for (cause, own) in self.take_own_causes(fate) {
+                let own = own.min(count);
+                count -= own;
+                news.push((fate, cause, own));
             }
-            let count = count - streams;
             if count > 0 {
                 let cause = self.cause_of(fate, subject);
                 if fate.was_in_servers_hands() {
@@ -69,11 +73,14 @@ impl Termination {
         news
     }
 
-    /// How many connections of this fate, being streams cut without a word, were not taken yet.
-    fn take_streams_cut(&mut self, fate: Fate) -> u64 {
-        let total = self.ledger.streams_cut(fate);
-        let taken = self.counted_streams_cut.insert(fate, total).unwrap_or_default();
-        total.saturating_sub(taken)
+    /// How many connections of this fate, having causes of their own, were not taken yet.
+    fn take_own_causes(&mut self, fate: Fate) -> Vec<(Cause, u64)> {
+        let of_this = self.ledger.own_causes().iter().filter(|((its, _), _)| *its == fate);
+        let news = of_this.map(|(&key, &total)| {
+            let taken = self.counted_own_causes.insert(key, total).unwrap_or_default();
+            (key.1, total.saturating_sub(taken))
+        });
+        news.filter(|&(_, count)| count > 0).collect()
     }
 
     /// How many severed streams were not taken yet.
@@ -84,7 +91,10 @@ impl Termination {
 
     /// How many connections of this fate were not taken yet.
     fn take(&mut self, fate: Fate) -> u64 {
-        let total = self.ledger.total(fate);
+        self.take_up_to(fate, self.ledger.total(fate))
+    }
+
+    fn take_up_to(&mut self, fate: Fate, total: u64) -> u64 {
         let taken = self.counted.entry(fate).or_default();
         let news = total.saturating_sub(*taken);
         *taken = total.max(*taken);

@@ -3,6 +3,7 @@
 //! Invariant: a connection (by cookie) or a refused attempt (by its two ends and its time) is in exactly
 //! one fate, however often it is told. Lists are capped, totals are not.
 
+use crate::cause::Cause;
 use crate::identity::{KernelInstant, SocketCookie};
 use crate::input::{Connection, Counters, Framed, Role};
 use crate::report::LISTED_CONNECTIONS;
@@ -29,6 +30,8 @@ pub(crate) struct Listed {
     pub response_bytes: u64,
     pub undelivered_bytes: u32,
     pub framed: Framed,
+    /// Why it was severed, where neither its fate nor the end of the process says so.
+    pub own_cause: Option<Cause>,
 }
 
 /// The connections of one termination.
@@ -44,8 +47,8 @@ pub(crate) struct Ledger {
     severed: Vec<Listed>,
     unsevered: Vec<Listed>,
     closed_idle_by_death: u64,
-    /// Of `totals`, those that were streams cut without a word.
-    streams_cut: [u64; Fate::COUNT],
+    /// Of `totals`, those with a cause of their own.
+    own_causes: BTreeMap<(Fate, Cause), u64>,
     streams: u64,
 }
 
@@ -64,13 +67,10 @@ impl Ledger {
         {
             self.closed_idle_by_death += 1;
         }
-        if cuts_streams(fate, &connection.framed) {
-            self.streams_cut[fate as usize] += 1;
-        }
         if fate.was_in_servers_hands() {
             self.streams += u64::from(connection.framed.streams);
         }
-        self.list(connection);
+        self.list(connection, cause_of_stream(fate, &connection.framed));
         true
     }
 
@@ -81,6 +81,11 @@ impl Ledger {
 
     /// Moves a connection to another fate. Returns whether that is news.
     pub fn revised(&mut self, connection: &Connection) -> bool {
+        self.revised_for(connection, cause_of_stream(connection.fate.0, &connection.framed))
+    }
+
+    /// The same, for a cause of its own.
+    pub fn revised_for(&mut self, connection: &Connection, own_cause: Option<Cause>) -> bool {
         let fate = connection.fate.0;
         // The record of its end may have been lost: then it stands nowhere yet.
         match self.fates.get(&connection.cookie) {
@@ -95,7 +100,7 @@ impl Ledger {
         for list in [&mut self.severed, &mut self.unsevered] {
             list.retain(|listed| listed.cookie != Some(connection.cookie));
         }
-        self.list(connection);
+        self.list(connection, own_cause);
         true
     }
 
@@ -121,6 +126,7 @@ impl Ledger {
             response_bytes,
             undelivered_bytes,
             framed: Framed::default(),
+            own_cause: None,
         };
         push(&mut self.severed, attempt);
         true
@@ -156,9 +162,20 @@ impl Ledger {
         self.closed_idle_by_death
     }
 
-    /// Of the connections that met this fate, those that were streams cut without a word.
-    pub fn streams_cut(&self, fate: Fate) -> u64 {
-        self.streams_cut[fate as usize]
+    /// Of the severed connections, those with a cause of their own, by fate and cause.
+    pub fn own_causes(&self) -> &BTreeMap<(Fate, Cause), u64> {
+        &self.own_causes
+    }
+
+    /// How many severed connections have this cause of their own.
+    pub fn own_cause_total(&self, cause: Cause) -> u64 {
+        self.own_causes.iter().filter(|((_, own), _)| *own == cause).map(|(_, count)| count).sum()
+    }
+
+    /// How many were lost in the server's own hands.
+    pub fn in_servers_hands(&self) -> u64 {
+        let held = self.sum(Fate::was_in_servers_hands);
+        held.saturating_sub(self.own_cause_total(Cause::NetworkWithdrawn))
     }
 
     /// Streams of HTTP/2 that were severed, over all connections.
@@ -182,8 +199,11 @@ impl Ledger {
         }
     }
 
-    fn list(&mut self, connection: &Connection) {
+    fn list(&mut self, connection: &Connection, own_cause: Option<Cause>) {
         let fate = connection.fate.0;
+        if let Some(cause) = own_cause {
+            *self.own_causes.entry((fate, cause)).or_default() += 1;
+        }
         let is_of_interest = connection.role == Role::Server || fate == Fate::OutboundUnanswered;
         let opened_at = self.opened.get(&connection.cookie).copied();
         let listed = || Listed {
@@ -198,6 +218,7 @@ impl Ledger {
             response_bytes: connection.response_bytes,
             undelivered_bytes: connection.undelivered_bytes,
             framed: connection.framed.clone(),
+            own_cause,
         };
         if fate.is_severed() {
             push(&mut self.severed, listed());
@@ -213,7 +234,8 @@ fn push(list: &mut Vec<Listed>, listed: Listed) {
     }
 }
 
-/// Whether long-lived work was cut, and the client not told before that it would be.
-pub(crate) fn cuts_streams(fate: Fate, framed: &Framed) -> bool {
-    fate.was_in_servers_hands() && !framed.goaway && (framed.streams > 0 || framed.upgraded)
+/// Long-lived work was cut, and the client not told before that it would be.
+fn cause_of_stream(fate: Fate, framed: &Framed) -> Option<Cause> {
+    let cuts = fate.was_in_servers_hands() && !framed.goaway && (framed.streams > 0 || framed.upgraded);
+    cuts.then_some(Cause::StreamWithoutGoaway)
 }

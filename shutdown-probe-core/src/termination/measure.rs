@@ -22,7 +22,7 @@ impl Termination {
             from_deletion: self.announced.is_some(),
             drain: self.drain(subject),
             signal: self.stop_signal().map(|received| received.signal.signal),
-            cut: self.ledger.sum(Fate::was_in_servers_hands),
+            cut: self.ledger.in_servers_hands(),
             drained: self.ledger.total(Fate::Drained),
         })
     }

@@ -6,6 +6,7 @@
 
 mod clients;
 mod counts;
+mod delivery;
 mod ledger;
 mod measure;
 mod origin;
@@ -19,6 +20,7 @@ use crate::identity::{KernelInstant, ProcessId};
 use crate::input::{Handler, ProcessExited, Sender, Signal};
 use crate::kubernetes::source::Source;
 use crate::signal::SIGKILL;
+use delivery::Deliveries;
 use ledger::Ledger;
 use origin::Probes;
 use routing::Routing;
@@ -111,6 +113,7 @@ pub(crate) struct Termination {
     listener_closed: bool,
     listener_opened: bool,
     ledger: Ledger,
+    deliveries: Deliveries,
     late: Vec<(Duration, Option<Source>)>,
     late_total: u64,
     last_late: Option<Duration>,
@@ -122,7 +125,7 @@ pub(crate) struct Termination {
     /// The cause under which losses in the server's hands were counted: it stays.
     pinned_cause: Option<Cause>,
     counted: BTreeMap<Fate, u64>,
-    counted_streams_cut: BTreeMap<Fate, u64>,
+    counted_own_causes: BTreeMap<(Fate, Cause), u64>,
     counted_streams: u64,
     counted_stop_signal: bool,
     counted_kill: bool,
@@ -153,6 +156,7 @@ impl Termination {
             listener_closed: false,
             listener_opened: false,
             ledger: Ledger::default(),
+            deliveries: Deliveries::default(),
             late: Vec::new(),
             late_total: 0,
             last_late: None,
@@ -162,7 +166,7 @@ impl Termination {
             linger_was_cut: false,
             pinned_cause: None,
             counted: BTreeMap::new(),
-            counted_streams_cut: BTreeMap::new(),
+            counted_own_causes: BTreeMap::new(),
             counted_streams: 0,
             counted_stop_signal: false,
             counted_kill: false,

@@ -201,9 +201,15 @@ impl Termination {
         if lost_records > 0 {
             reasons.push(format!("{lost_records} records were lost; totals come from the kernel's counters"));
         }
-        if not_measured > 0 {
+        let unacknowledged = self.deliveries.unacknowledged();
+        let unclear = not_measured.saturating_sub(unacknowledged);
+        if unclear > 0 {
+            reasons
+                .push(format!("nobody can tell whether an answer was owed on {unclear} of the connections"));
+        }
+        if unacknowledged > 0 {
             reasons.push(format!(
-                "nobody can tell whether an answer was owed on {not_measured} of the connections"
+                "the end of what was sent on {unacknowledged} of the connections was not acknowledged in time"
             ));
         }
         if self.linger_was_cut {

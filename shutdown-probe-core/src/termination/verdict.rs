@@ -3,7 +3,7 @@
 //! Judged by the order of events and by what was lost, not by one number: an exit status of 137 or a
 //! handler's address alone proves nothing.
 
-use super::ledger::{Listed, cuts_streams};
+use super::ledger::Listed;
 use super::{Kill, Received, Stop, Termination};
 use crate::cause::Cause;
 use crate::command::KillReason;
@@ -220,7 +220,7 @@ impl Termination {
     }
 
     pub(super) fn ledger_has_hands_losses(&self) -> bool {
-        self.ledger.sum(Fate::was_in_servers_hands) > 0
+        self.ledger.in_servers_hands() > 0
     }
 
     /// The primary cause, and the others that hold.
@@ -240,20 +240,16 @@ impl Termination {
         let by_fate = Fate::ALL
             .into_iter()
             .filter_map(|fate| Some((self.ledger.total(fate), Cause::of_connection(fate)?)));
-        let streams = Fate::ALL.into_iter().map(|fate| self.ledger.streams_cut(fate)).sum();
-        let mut causes: Vec<_> =
-            by_fate.chain([(streams, Cause::StreamWithoutGoaway)]).filter(|&(count, _)| count > 0).collect();
+        let own = [Cause::StreamWithoutGoaway, Cause::NetworkWithdrawn];
+        let own = own.into_iter().map(|cause| (self.ledger.own_cause_total(cause), cause));
+        let mut causes: Vec<_> = by_fate.chain(own).filter(|&(count, _)| count > 0).collect();
         causes.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
         causes.into_iter().map(|(_, cause)| cause).collect()
     }
 
     /// The cause of one severed connection that is listed.
     pub(super) fn cause_of_loss(&self, loss: &Listed, subject: Subject) -> Cause {
-        if cuts_streams(loss.fate, &loss.framed) {
-            Cause::StreamWithoutGoaway
-        } else {
-            self.cause_of(loss.fate, subject)
-        }
+        loss.own_cause.unwrap_or_else(|| self.cause_of(loss.fate, subject))
     }
 
     /// The cause of a severed connection of this fate.

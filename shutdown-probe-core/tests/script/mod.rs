@@ -256,6 +256,8 @@ impl Script {
             response_bytes: 0,
             framed: Framed::default(),
             undelivered_bytes: 0,
+            under_way: false,
+            unsent: false,
         }
     }
 

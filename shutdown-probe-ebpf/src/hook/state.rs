@@ -4,6 +4,7 @@ use crate::connection::{End, container_of, examine, owner, remember, state};
 use crate::container::{Known, of_cgroup, of_current};
 use crate::desk::{Desk, clear, put_process, through_memory};
 use crate::emit::{emit, header, now, send};
+use crate::hook::delivery;
 use crate::kernel::{Sock, Task, Tcp};
 use crate::listener::{add_closed_listener, add_listener, listening_at};
 use crate::maps::{CLOSED, Closed, Socket, closed};
@@ -23,6 +24,7 @@ pub fn changed(sk: Sock, old: u32, new: u32) {
         | (state::SYN_RECV, state::FIN_WAIT1) => ended(tcp, old, new),
         (state::SYN_RECV, state::ESTABLISHED) => accepted(tcp, old, new),
         (state::SYN_SENT, state::ESTABLISHED) => connected(tcp, old, new),
+        (state::FIN_WAIT1, state::FIN_WAIT2) => delivery::acknowledged(tcp),
         (state::FIN_WAIT1 | state::FIN_WAIT2 | state::CLOSING | state::LAST_ACK, state::CLOSE) => {
             finished(tcp, old, new);
         }
@@ -96,13 +98,16 @@ fn ended(tcp: Tcp, old: u8, new: u8) {
     let fate = record.evidence.judge(role) as u8;
     let fate = through_memory(&mut record.fate, fate);
     container.count_fate(fate);
-    let narrating = container.is_narrating();
+    let is_told = container.is_narrating() || record.evidence.has(flag::CLOSER_EXITING);
     if let Some(storage) = storage {
         storage.fate.set(fate);
         storage.received_at_end.set(tcp.bytes_received());
-        storage.narrated.set(narrating.into());
+        storage.narrated.set(is_told.into());
+        if is_told {
+            delivery::follow(tcp, storage, fate, &mut record.evidence);
+        }
     }
-    if narrating || record.evidence.has(flag::CLOSER_EXITING) {
+    if is_told {
         tcp.put_tuple(&mut record.tuple);
         let owner = owner(storage, &record.evidence);
         put_process(&mut record.owner, owner.start, owner.tgid);
@@ -151,7 +156,9 @@ fn finished(tcp: Tcp, old: u8, new: u8) {
         closed.undelivered.set(undelivered);
     }
     let arrived = tcp.bytes_received().wrapping_sub(storage.received_at_end.get());
-    let Some(fate) = revision(storage, undelivered, arrived) else { return };
+    let Some(fate) = revision(storage, undelivered, arrived) else {
+        return delivery::settled(tcp, storage, record);
+    };
     let fate = through_memory(&mut record.fate, fate as u8);
     storage.fate.set(fate);
     container.move_fate(previous, fate);

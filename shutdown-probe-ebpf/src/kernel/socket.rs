@@ -153,12 +153,18 @@ impl Tcp {
         self.write_seq().wrapping_sub(self.snd_una())
     }
 
+    /// Written and never sent, in bytes; a FIN counts as one.
+    #[inline(always)]
+    pub fn unsent(self) -> u32 {
+        self.write_seq().wrapping_sub(self.snd_nxt())
+    }
+
     /// Whether a new segment may be made: `sk_stream_memory_free`, as far as the socket itself says.
     #[inline(always)]
     pub fn has_memory(self) -> bool {
         let most = self.most_unsent();
         self.queued() < self.send_buffer()
-            && (most == 0 || self.write_seq().wrapping_sub(self.snd_nxt()) < most)
+            && (most == 0 || self.unsent() < most)
     }
 
     /// Whether it is a subflow of an MPTCP connection.

@@ -251,6 +251,21 @@ pub const PROBES: &[Spec] = &[
         ],
     },
     Spec {
+        name: "stranded",
+        required: false,
+        fates_lost: &[Fate::UndeliveredResponse],
+        variants: &[
+            variant(3, &[tracepoint("tcp_retransmitted", "tcp_retransmit_skb")]),
+            variant(
+                0,
+                &[
+                    at_return("tcp_retransmission_returned", "tcp_retransmit_skb"),
+                    at_return("tcp_window_probe_returned", "tcp_write_wakeup"),
+                ],
+            ),
+        ],
+    },
+    Spec {
         name: "existing",
         required: false,
         // What was open before the probe stays unknown until it is next read from.

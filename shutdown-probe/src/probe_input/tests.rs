@@ -70,6 +70,8 @@ fn connection_input(fate: Fate) -> Connection {
         unread_bytes: 3,
         response_bytes: 4,
         undelivered_bytes: 5,
+        under_way: false,
+        unsent: false,
         framed: Framed::default(),
     }
 }

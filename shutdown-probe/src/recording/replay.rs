@@ -135,6 +135,8 @@ fn moment(input: &Input) -> Option<KernelInstant> {
         | Input::ProcessEntered { at, .. }
         | Input::OomVictim { at, .. }
         | Input::SignalDelivered { at, .. }
+        | Input::ConnectionSettled { at, .. }
+        | Input::ConnectionStranded { at, .. }
         | Input::Refused { at, .. }
         | Input::Listener { at, .. }
         | Input::Counters { at, .. }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 fn every_probe_attaches_or_says_why_not() {
     let stage = Stage::new();
     let verdicts = stage.probes.verdicts();
-    assert_eq!(verdicts.len(), 13);
+    assert_eq!(verdicts.len(), 14);
     for verdict in verdicts {
         match verdict.status {
             Status::Attached => assert!(verdict.reason.is_empty(), "{verdict:?}"),

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its scene has failed")]
 
 mod attach;
+mod delivery;
 mod existing;
 mod fates;
 mod framing;
