@@ -163,8 +163,7 @@ impl Tcp {
     #[inline(always)]
     pub fn has_memory(self) -> bool {
         let most = self.most_unsent();
-        self.queued() < self.send_buffer()
-            && (most == 0 || self.unsent() < most)
+        self.queued() < self.send_buffer() && (most == 0 || self.unsent() < most)
     }
 
     /// Whether it is a subflow of an MPTCP connection.

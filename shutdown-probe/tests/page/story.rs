@@ -145,6 +145,8 @@ impl Story {
             unread_bytes: 0,
             response_bytes: 0,
             undelivered_bytes: 0,
+            under_way: false,
+            unsent: false,
             framed: Framed { protocol: Protocol::Http1, ..Framed::default() },
         };
         self.inputs.extend(opened.map(|ms| Input::ConnectionOpened(connection(ms))));

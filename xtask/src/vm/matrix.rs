@@ -157,6 +157,15 @@ pub const ROWS: &[Row] = &[
             by("tracepoint tcp_send_reset (3 arguments)"),
         ],
     },
+    Row {
+        check: "probe stranded",
+        answers: [
+            by("return of tcp_retransmit_skb, return of tcp_write_wakeup"),
+            by("return of tcp_retransmit_skb, return of tcp_write_wakeup"),
+            by("return of tcp_retransmit_skb, return of tcp_write_wakeup"),
+            by("tracepoint tcp_retransmit_skb (3 arguments)"),
+        ],
+    },
     everywhere("probe existing", "iterator task, iterator task_file, iterator task_file"),
     Row { check: "attachment", answers: [NOT_TRIED, YES, YES, YES] },
 ];
