@@ -64,7 +64,7 @@ pub fn serve_lines(mut stream: TcpStream, port: u16) {
         if line == "WAIT" {
             pause(600_000);
         }
-        if stream.write_all(b"+OK\r\n").is_err() {
+        if write_own(&mut stream, b"+OK\r\n").is_err() {
             break;
         }
         say(&format!("answered {port}"));
@@ -111,7 +111,7 @@ impl Connection {
         let bytes = request.number("bytes") as usize;
         match request.path.as_str() {
             "/continue" => {
-                self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+                write_own(&mut self.stream, b"HTTP/1.1 100 Continue\r\n\r\n")?;
                 say(&format!("continued {}", request.peer));
                 pause(milliseconds);
             }
@@ -176,7 +176,14 @@ impl Connection {
 }
 
 fn write_at_once(stream: &mut TcpStream, text: &str) -> std::io::Result<()> {
-    stream.write_all(text.as_bytes())
+    write_own(stream, text.as_bytes())
+}
+
+/// Writes from memory of its own, as servers do that put their answers together. A constant of the program may lie in a
+/// page that nobody has touched yet, which the probe cannot read before the kernel has.
+pub(super) fn write_own(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+    let own = bytes.to_vec();
+    stream.write_all(&own)
 }
 
 pub(super) fn pause(milliseconds: u64) {

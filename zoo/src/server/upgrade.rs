@@ -1,6 +1,6 @@
 //! A connection upgraded from HTTP: an echo of WebSocket frames, whose contents nobody looks at.
 
-use super::connection::{Connection, Next, Request};
+use super::connection::{Connection, Next, Request, write_own};
 use super::say;
 use std::io::{Read, Write};
 
@@ -11,10 +11,10 @@ const PUSHED: &[u8] = b"\x81\x04news";
 /// close is left unanswered.
 pub(super) fn serve(connection: &mut Connection, request: &Request) -> std::io::Result<Next> {
     let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
-    connection.stream.write_all(head.as_bytes())?;
+    write_own(&mut connection.stream, head.as_bytes())?;
     say(&format!("answered {}", request.peer));
     for _ in 0..request.number("push") {
-        connection.stream.write_all(PUSHED)?;
+        write_own(&mut connection.stream, PUSHED)?;
     }
     let mut frame = [0; 1024];
     loop {
