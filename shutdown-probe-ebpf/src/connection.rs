@@ -7,6 +7,7 @@ use crate::kernel::{Task, Tcp};
 use crate::listener::{is_listening_port, listener};
 use crate::maps::{OPEN, Socket};
 use shutdown_probe_common::connection::{Evidence, ListenAddress, Process, flag};
+use shutdown_probe_common::fate::Fate;
 use shutdown_probe_common::framing::{Direction, Hand, framing_flag};
 
 /// `tcp_state` of `include/net/tcp_states.h`.
@@ -79,6 +80,12 @@ impl End {
     pub fn new(old: u8, new: u8) -> Self {
         Self { peer_fin: old == state::CLOSE_WAIT, abrupt: new == state::CLOSE }
     }
+}
+
+/// [`Fate::ended_well`] of the byte that stands for it.
+#[inline(always)]
+pub fn ended_well(fate: u8) -> bool {
+    fate == Fate::Drained as u8 || fate == Fate::ClosedIdle as u8
 }
 
 /// Writes down what is known of a connection that ends now.

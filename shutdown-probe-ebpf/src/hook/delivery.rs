@@ -1,12 +1,12 @@
 //! A connection ended well, but not all that it had written was acknowledged: what becomes of the rest. The kernel goes
 //! on sending it after the process is gone, for as long as there is a network to send it by.
 
+use crate::connection::ended_well;
 use crate::desk::{Desk, clear, put_process};
 use crate::emit::{header, send};
 use crate::kernel::{Sock, Tcp};
 use crate::maps::Socket;
 use shutdown_probe_common::connection::{Evidence, flag};
-use shutdown_probe_common::fate::Fate;
 use shutdown_probe_common::record::{ConnectionRecord, connection_event, kind};
 
 /// Of `errno.h`, as functions of the kernel return them.
@@ -16,8 +16,7 @@ const HOST_UNREACHABLE: i32 = -113;
 /// The peer has yet to acknowledge something: it is told from now on what becomes of that.
 #[inline(always)]
 pub fn follow(tcp: Tcp, storage: &Socket, fate: u8, evidence: &mut Evidence) {
-    let ended_well = fate == Fate::Drained as u8 || fate == Fate::ClosedIdle as u8;
-    if ended_well && evidence.undelivered > 0 {
+    if ended_well(fate) && evidence.undelivered > 0 {
         storage.set(flag::UNDER_WAY);
         evidence.flags |= flag::UNDER_WAY;
         if tcp.unsent() > 0 {

@@ -1,7 +1,7 @@
 //! Resets, received and sent. A reset is sent where a connection attempt finds no listener, and
 //! where the peer's bytes find a connection that we have closed.
 
-use crate::connection::{container_of, remember, state};
+use crate::connection::{container_of, ended_well, remember, state};
 use crate::container::Known;
 use crate::desk::{Desk, Papers, clear, put_process, through_memory};
 use crate::emit::{emit, header, send};
@@ -175,7 +175,7 @@ fn ending_listener(papers: &mut Papers) -> Option<(&'static Listener, Known)> {
 fn after_close(papers: &mut Papers, closed: &Closed, segment: &Segment, packet: Option<Packet>) {
     let record = &mut papers.record;
     let previous = closed.fate.get();
-    if previous != Fate::Drained as u8 && previous != Fate::ClosedIdle as u8 {
+    if !ended_well(previous) {
         return;
     }
     let Some(container) = Known::get(closed.container) else { return };

@@ -1,6 +1,6 @@
 //! A TCP socket changes its state: connections open and end, listeners come and go.
 
-use crate::connection::{End, container_of, examine, owner, remember, state};
+use crate::connection::{End, container_of, ended_well, examine, owner, remember, state};
 use crate::container::{Known, of_cgroup, of_current};
 use crate::desk::{Desk, clear, put_process, through_memory};
 use crate::emit::{emit, header, now, send};
@@ -142,7 +142,7 @@ fn remember_closed(record: &ConnectionRecord, rest: u32, closed: &mut Closed) {
 fn finished(tcp: Tcp, old: u8, new: u8) {
     let Some(storage) = tcp.storage() else { return };
     let previous = storage.fate.get();
-    if previous != Fate::Drained as u8 && previous != Fate::ClosedIdle as u8 {
+    if !ended_well(previous) {
         return;
     }
     let Some(container) = Known::get(storage.container.get()) else { return };
